@@ -1,0 +1,56 @@
+"""The Env protocol: the only thing the rest of worldagen knows of a simulator."""
+
+import importlib
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+
+from worldagen.types import EnvSpec, EpisodeSpec, Observation, StepOut
+
+
+class Env(Protocol):
+    """One simulator. Built once per worker from an `EnvSpec`, then reset for one episode after another.
+
+    `reset(spec)` starts the episode of `spec` (task, initial state, seed) and returns its first observation; the same
+    spec gives the same pixels and states, bit for bit, whatever ran before in this process.
+    `step(actions)` draws actions one by one from an iterable of (7,) arrays, executes each, checks success after each
+    and renders once at the end; a lazy iterable therefore sees the simulator move between two actions, which is how
+    scripted experts close their loop. It stops early when the goal is reached (if the spec says so) or when the step limit
+    is reached. Raises ValueError on an action that is not finite, not (7,), or outside [-1, 1].
+    """
+
+    instruction: str
+    """The current task's own sentence."""
+
+    def reset(self, spec: EpisodeSpec) -> Observation: ...
+
+    def step(self, actions: Iterable[np.ndarray]) -> StepOut: ...
+
+    def state_digest(self) -> bytes:
+        """Bytes of the full simulator state (for `EpisodeResult.digest`)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def make_env(spec: EnvSpec) -> Env:
+    """Build the simulator of `spec`. Raises ValueError for an unknown suite."""
+    if ":" in spec.suite:
+        module, _, name = spec.suite.partition(":")
+        return getattr(importlib.import_module(module), name)(spec)
+    from worldagen.envs.libero.env import LiberoEnv  # imported here: MuJoCo needs its GL choice made first
+
+    return LiberoEnv(spec)
+
+
+def check_action(action: np.ndarray) -> np.ndarray:
+    """Return `action` as float32 (7,), or raise ValueError saying what is wrong with it."""
+    action = np.asarray(action, dtype=np.float32)
+    if action.shape != (7,):
+        raise ValueError(f"an action must have shape (7,), got {action.shape}")
+    if not np.isfinite(action).all():
+        raise ValueError(f"an action must be finite, got {action}")
+    if np.abs(action).max() > 1.0:
+        raise ValueError(f"action values must lie in [-1, 1], got {action}; clip them in the policy")
+    return action
