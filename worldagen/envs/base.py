@@ -16,8 +16,8 @@ class Env(Protocol):
     spec gives the same pixels and states, bit for bit, whatever ran before in this process.
     `step(actions)` draws actions one by one from an iterable of (7,) arrays, executes each, checks success after each
     and renders once at the end; a lazy iterable therefore sees the simulator move between two actions, which is how
-    scripted experts close their loop. It stops early when the goal is reached (if the spec says so) or when the step limit
-    is reached. Raises ValueError on an action that is not finite, not (7,), or outside [-1, 1].
+    scripted experts close their loop. It stops early when the goal is reached (if the spec says so) or at the step
+    limit. Raises ValueError on an action that is not finite, not (7,), or outside [-1, 1].
     """
 
     instruction: str

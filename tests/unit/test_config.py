@@ -1,0 +1,77 @@
+"""Configuration: what is accepted, what is refused and in which words."""
+
+import dataclasses
+
+import pytest
+
+from worldagen.cli import _parser, field_docs
+from worldagen.config import PRESETS, Config, ConfigError, content_key, load
+from worldagen.config.loading import settings
+
+
+def test_override_sets_a_list_of_floats() -> None:
+    assert load([], ["ttt.learning_rate=[1e-4,1e-3]"]).ttt.learning_rate == [1e-4, 1e-3]
+
+
+def test_later_sources_win(tmp_path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("seed: 3\nttt: {batch_size: 7}\n")
+    config = load([file], ["seed=5"])
+    assert (config.seed, config.ttt.batch_size) == (5, 7)
+
+
+def test_preset_can_be_adjusted() -> None:
+    config = load([], ["model.preset=paper_libero", "model.layers=2", "env.image_size=224"])
+    assert (config.model.hidden, config.model.layers, config.model.chunks) == (384, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("ttt.learing_rate=1", ["ttt.learing_rate", "did you mean 'ttt.learning_rate'"]),
+        ("model.preset=tny", ["'tny'", "did you mean 'tiny'"]),
+        ("env.visuals=lite", ["env.visuals", "'lite'", "'light'"]),
+        ("seed=1.5", ["seed", "1.5"]),
+        ("ttt.learning_rate=[1e-4,x]", ["ttt.learning_rate", "'x'"]),
+        ("ttt.steps=[]", ["ttt.steps"]),
+        ("ttt.steps=[0]", ["ttt.steps", "above zero"]),
+        ("model.image_size=60", ["model.image_size=60", "model.patch_size=8"]),
+        ("model.observation_queries=8", ["perfect square"]),
+        ("pretrain.batch_size=0", ["pretrain.batch_size=0"]),
+        ("ttt=3", ["settings"]),
+        ("seed", ["'seed' is not an override"]),
+    ],
+)
+def test_bad_setting_is_refused_in_one_line(override: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load([], [override])
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_missing_and_broken_files_are_named(tmp_path) -> None:
+    (tmp_path / "quickstart.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match=r"quickstar\.yaml.*did you mean .*quickstart\.yaml"):
+        load([tmp_path / "quickstar.yaml"])
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load([tmp_path / "quickstart.yaml"])
+
+
+def test_every_setting_is_documented_and_in_the_help() -> None:
+    text = _parser("doc", has_dry_run=True).format_help()
+    for name in settings():
+        assert f"  {name} = " in text
+    for part in [Config, *(type(v) for v in vars(Config()).values() if dataclasses.is_dataclass(v))]:
+        plain = {f.name for f in dataclasses.fields(part) if not dataclasses.is_dataclass(getattr(part(), f.name))}
+        assert plain <= set(field_docs(part))
+
+
+def test_every_preset_loads() -> None:
+    for name in PRESETS:
+        assert load([], [f"model.preset={name}", "env.image_size=${model.image_size}"]).model.preset == name
+
+
+def test_content_key_depends_on_content_only() -> None:
+    assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
+    assert content_key(Config()) != content_key(Config(seed=1))

@@ -1,0 +1,39 @@
+"""Settings: what there is (schema), named model sizes (presets), how they are read (loading) and checked (checks)."""
+
+from worldagen.config.loading import load
+from worldagen.config.presets import PRESETS
+from worldagen.config.schema import (
+    Config,
+    ConfigError,
+    DemosConfig,
+    EnvConfig,
+    EvaluationConfig,
+    ExploreConfig,
+    InferenceConfig,
+    ModelConfig,
+    PoolConfig,
+    PretrainConfig,
+    TrackingConfig,
+    TTTConfig,
+    content_key,
+    to_dict,
+)
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "ConfigError",
+    "DemosConfig",
+    "EnvConfig",
+    "EvaluationConfig",
+    "ExploreConfig",
+    "InferenceConfig",
+    "ModelConfig",
+    "PoolConfig",
+    "PretrainConfig",
+    "TTTConfig",
+    "TrackingConfig",
+    "content_key",
+    "load",
+    "to_dict",
+]

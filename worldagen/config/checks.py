@@ -1,0 +1,80 @@
+"""What no type can say: limits of single settings, and settings that must agree with each other."""
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from worldagen.config.schema import Config, ConfigError
+
+
+def check(config: Config) -> None:
+    """Raise ConfigError at the first impossible value. Suites and tasks are checked by the envs, which know them."""
+    _check_limits(config)
+    _check_model(config)
+    _check_training(config)
+    _check_ttt(config)
+
+
+def suggest(given: str, allowed: Sequence[str]) -> str:
+    """`did you mean ...?`, or what is known when nothing is near."""
+    near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(allowed)}"
+
+
+def _check_limits(part: Any, prefix: str = "") -> None:
+    for field in dataclasses.fields(part):
+        value, name = getattr(part, field.name), prefix + field.name
+        if dataclasses.is_dataclass(value):
+            _check_limits(value, f"{name}.")
+        if "above" in field.metadata and not value > field.metadata["above"]:
+            raise ConfigError(f"{name}={value} must be greater than {field.metadata['above']}")
+        if "at_least" in field.metadata and not value >= field.metadata["at_least"]:
+            raise ConfigError(f"{name}={value} must be at least {field.metadata['at_least']}")
+        allowed = field.metadata.get("one_of")
+        if allowed and value not in allowed:
+            raise ConfigError(f"{name}={value!r} is not one of {', '.join(allowed)}; {suggest(value, allowed)}")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+def _check_model(config: Config) -> None:
+    model = config.model
+    _require(
+        model.image_size % model.patch_size == 0,
+        f"model.image_size={model.image_size} is not a multiple of model.patch_size={model.patch_size}",
+    )
+    _require(
+        config.env.image_size == model.image_size,
+        f"env.image_size={config.env.image_size} differs from model.image_size={model.image_size}; set both alike",
+    )
+    root = round(model.observation_queries**0.5)
+    _require(
+        root * root == model.observation_queries,
+        f"model.observation_queries={model.observation_queries} is not a perfect square",
+    )
+
+
+def _check_training(config: Config) -> None:
+    train = config.pretrain
+    _require(
+        0 < train.validation_fraction < 1,
+        f"pretrain.validation_fraction={train.validation_fraction} must lie between 0 and 1",
+    )
+    _require(
+        train.batch_size % train.workers == 0,
+        f"pretrain.batch_size={train.batch_size} does not divide by pretrain.workers={train.workers}",
+    )
+
+
+def _check_ttt(config: Config) -> None:
+    ttt = config.ttt
+    _require(
+        bool(ttt.steps) and min(ttt.steps) >= 0 and max(ttt.steps) > 0,
+        f"ttt.steps={ttt.steps} must name at least one step count above zero (the zero-step control is always added)",
+    )
+    for name, values in (("ttt.learning_rate", ttt.learning_rate), ("ttt.rank", ttt.rank)):
+        _require(bool(values) and min(values) > 0, f"{name}={values} must name at least one value greater than 0")

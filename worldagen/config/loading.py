@@ -1,0 +1,80 @@
+"""Defaults <- preset <- YAML files <- `key=value` overrides, merged and checked."""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+
+from worldagen.config.checks import check, suggest
+from worldagen.config.presets import PRESETS
+from worldagen.config.schema import Config, ConfigError
+
+
+def load(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Config:
+    """Return a checked Config. Raises ConfigError on an unknown key, a wrong type or an impossible value."""
+    given: Any = OmegaConf.create({})
+    for path in paths:
+        given = OmegaConf.merge(given, _read_yaml(Path(path)))
+    for override in overrides:
+        given = OmegaConf.merge(given, _read_override(override))
+    preset = OmegaConf.select(given, "model.preset", default="tiny")
+    if preset not in PRESETS:
+        raise ConfigError(f"model.preset={preset!r} is unknown; {suggest(str(preset), list(PRESETS))}")
+    base = OmegaConf.merge(OmegaConf.structured(Config), {"model": {**PRESETS[preset], "preset": preset}})
+    try:
+        config: Any = OmegaConf.to_object(OmegaConf.merge(base, given))
+    except ConfigKeyError as error:
+        raise ConfigError(_unknown_key(str(error.full_key))) from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(_bad_value(given, error)) from error
+    check(config)
+    return config
+
+
+def settings(cls: type = Config, prefix: str = "") -> dict[str, Any]:
+    """Every dotted setting name with its default."""
+    found: dict[str, Any] = {}
+    for name, value in vars(cls()).items():
+        if dataclasses.is_dataclass(value):
+            found.update(settings(type(value), f"{prefix}{name}."))
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def _read_yaml(path: Path) -> Any:
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1, cutoff=0.5)
+        raise ConfigError(f"no config file at {path}" + (f"; did you mean {path.parent / near[0]}?" if near else ""))
+    try:
+        loaded = OmegaConf.load(path)
+    except Exception as error:  # the YAML parser has many error types; all of them mean the same to the reader
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not OmegaConf.is_dict(loaded):
+        raise ConfigError(f"{path} must hold key: value pairs, found a {type(loaded).__name__}")
+    return loaded
+
+
+def _read_override(text: str) -> Any:
+    if not re.match(r"^[\w.]+=", text):
+        raise ConfigError(f"{text!r} is not an override; write key=value, e.g. ttt.learning_rate=[1e-4,1e-3]")
+    return OmegaConf.from_dotlist([text])
+
+
+def _unknown_key(key: str) -> str:
+    known = list(settings())
+    groups = sorted({name.rsplit(".", 1)[0] for name in known if "." in name})
+    return f"unknown setting {key!r}; {suggest(key, known + groups)}"
+
+
+def _bad_value(given: Any, error: OmegaConfBaseException) -> str:
+    key = str(error.full_key or "")
+    if isinstance(settings().get(key), list):
+        return f"{key}={OmegaConf.select(given, key)!r} is not a list; write {key}=[first,second]"
+    reason = str(error).splitlines()[0]
+    return f"{key or 'settings'}: {reason[0].lower()}{reason[1:]}"
