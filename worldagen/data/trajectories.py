@@ -38,6 +38,9 @@ class TrajectoryInfo:
     success: bool
     chunks: int
     """T: action chunks in the episode (the file holds T + 1 frames)."""
+    actions_per_chunk: int
+    image_size: tuple[int, int]
+    """Height and width of both images, in pixels."""
 
 
 def save(trajectory: Trajectory, path: str | Path) -> None:
@@ -50,7 +53,7 @@ def save(trajectory: Trajectory, path: str | Path) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
-        pq.write_table(_table(trajectory), temporary, compression="zstd")
+        pq.write_table(_table(trajectory), temporary, compression="zstd", write_page_checksum=True)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
@@ -81,7 +84,13 @@ def info(path: str | Path) -> TrajectoryInfo:
         header = _header(file, path)
         rows = file.metadata.num_rows
     return TrajectoryInfo(
-        path, EpisodeSpec.from_dict(header["spec"]), header["instruction"], header["success"], rows - 1
+        path=path,
+        spec=EpisodeSpec.from_dict(header["spec"]),
+        instruction=header["instruction"],
+        success=header["success"],
+        chunks=rows - 1,
+        actions_per_chunk=header["actions_per_chunk"],
+        image_size=(header["image_size"][0], header["image_size"][1]),
     )
 
 
@@ -99,6 +108,8 @@ def _table(trajectory: Trajectory) -> pa.Table:
         "spec": asdict(trajectory.spec),
         "instruction": trajectory.instruction,
         "success": bool(trajectory.success),
+        "actions_per_chunk": trajectory.actions.shape[1],
+        "image_size": trajectory.primary.shape[1:3],
     }
     return pa.table(columns).replace_schema_metadata({_METADATA_KEY: json.dumps(header)})
 
@@ -123,7 +134,7 @@ def _reading(path: Path) -> pq.ParquetFile:
     if not path.is_file():
         raise FileNotFoundError(f"no trajectory at {path}")
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, str(error)) from error
 
@@ -138,9 +149,7 @@ def _header(file: pq.ParquetFile, path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, f"its metadata is unreadable ({error})") from error
     if version != FORMAT_VERSION:
-        raise DataError(
-            f"{path} has trajectory format {version}, this worldagen reads {FORMAT_VERSION}; record it again"
-        )
+        raise DataError(f"{path} has trajectory format {version}, expected {FORMAT_VERSION}; record it again")
     return header
 
 

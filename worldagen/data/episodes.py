@@ -1,0 +1,98 @@
+"""Folders of episode files: what they hold, which of them are held out, and reading them within a memory bound."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import overload
+
+from worldagen.data.trajectories import DataError, TrajectoryInfo, info, load
+from worldagen.types import Trajectory
+
+CACHE_BYTES = 2 << 30
+
+
+class EpisodeFiles(Sequence[Trajectory]):
+    """A lazy sequence of trajectories: decoded on first use, the least recently used dropped beyond `cache_bytes`."""
+
+    def __init__(self, episodes: Sequence[TrajectoryInfo], cache_bytes: int = CACHE_BYTES) -> None:
+        self.episodes = list(episodes)
+        self.lengths = [episode.chunks for episode in episodes]
+        self.cache_bytes = cache_bytes
+        self._cached: OrderedDict[int, Trajectory] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.episodes)
+
+    @overload
+    def __getitem__(self, index: int) -> Trajectory: ...
+    @overload
+    def __getitem__(self, index: slice) -> "EpisodeFiles": ...
+    def __getitem__(self, index: int | slice) -> "Trajectory | EpisodeFiles":
+        if isinstance(index, slice):
+            return EpisodeFiles(self.episodes[index], self.cache_bytes)
+        if index in self._cached:
+            self._cached.move_to_end(index)
+            return self._cached[index]
+        trajectory = load(self.episodes[index].path)
+        self._cached[index] = trajectory
+        self._bytes += _size(trajectory)
+        while self._bytes > self.cache_bytes and len(self._cached) > 1:
+            self._bytes -= _size(self._cached.popitem(last=False)[1])
+        return trajectory
+
+
+def find_demonstrations(folder: str | Path, tasks: Collection[str] = ()) -> list[TrajectoryInfo]:
+    """The successful episodes below `folder`, of `tasks` if any are named, in the order of their keys.
+
+    Raises DataError when there are none, or when they differ in image size or actions per chunk.
+    """
+    folder = Path(folder)
+    episodes = [info(path) for path in sorted(folder.rglob("*.parquet"))]
+    usable = [e for e in episodes if e.success and (not tasks or e.spec.task in tasks)]
+    if not usable:
+        wanted = f"successful episodes of {', '.join(tasks)}" if tasks else "successful episodes"
+        raise DataError(
+            f"no {wanted} below {folder} ({len(episodes)} episode files there); "
+            "record demonstrations with pipelines/collect_demos.py or set demos_dir"
+        )
+    for episode in usable:
+        for name in ("image_size", "actions_per_chunk"):
+            first, other = getattr(usable[0], name), getattr(episode, name)
+            if first != other:
+                raise DataError(
+                    f"{episode.path} has {name} {other}, but {usable[0].path} has {first}; "
+                    "keep episodes recorded with different settings in different folders"
+                )
+    return sorted(usable, key=lambda episode: episode.spec.key)
+
+
+def hold_out(
+    episodes: Sequence[TrajectoryInfo], fraction: float, seed: int
+) -> tuple[list[TrajectoryInfo], list[TrajectoryInfo]]:
+    """Split into (training, held-out) episodes: of each task a `fraction`, at least one where the task has two or more.
+
+    An episode's rank depends on `seed` and its key only, so the order of `episodes` does not matter.
+    Raises DataError when nothing could be held out.
+    """
+    by_task: dict[str, list[TrajectoryInfo]] = {}
+    for episode in episodes:
+        by_task.setdefault(episode.spec.task, []).append(episode)
+    held: set[str] = set()
+    for group in by_task.values():
+        count = min(max(1, round(fraction * len(group))), len(group) - 1)
+        held.update(sorted((e.spec.key for e in group), key=lambda key: _rank(key, seed))[:count])
+    if not held:
+        raise DataError(
+            f"cannot hold out validation episodes: every task has only one of the {len(episodes)} episodes; record more"
+        )
+    return [e for e in episodes if e.spec.key not in held], [e for e in episodes if e.spec.key in held]
+
+
+def _rank(key: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{key}".encode()).hexdigest()
+
+
+def _size(trajectory: Trajectory) -> int:
+    return trajectory.primary.nbytes + trajectory.wrist.nbytes
