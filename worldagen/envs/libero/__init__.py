@@ -1,0 +1,1 @@
+"""LIBERO behind the Env protocol."""

@@ -1,0 +1,123 @@
+"""What a primitive object is made of: shapes, sites, joints and the bodies that hold them.
+
+Lengths in metres, masses in kilograms, angles in degrees; box sizes are half edges and quaternions (w, x, y, z), as in
+MuJoCo.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+Triple = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One geom: by default it collides and is drawn."""
+
+    kind: Literal["box", "cylinder", "capsule", "sphere"]
+    size: tuple[float, ...]
+    """Half edges; radius and half length of a cylinder or capsule; radius of a sphere."""
+    pos: Triple
+    colour: Colour
+    quat: Quaternion = (1.0, 0.0, 0.0, 0.0)
+    use: Literal["both", "collide", "draw"] = "both"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A named region that the task predicates look up."""
+
+    name: str
+    size: tuple[float, ...]
+    pos: Triple
+    quat: Quaternion = (1.0, 0.0, 0.0, 0.0)
+    kind: Literal["box", "cylinder"] = "box"
+    rgba: Quaternion = (0.8, 0.8, 0.8, 0.0)
+
+
+@dataclass(frozen=True)
+class Joint:
+    """The one degree of freedom of a movable part. `range` in metres (slide) or radians (hinge)."""
+
+    name: str
+    kind: Literal["slide", "hinge"]
+    axis: Triple
+    range: tuple[float, float]
+    damping: float
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body with its shapes, sites and child bodies. With a `mass`, its inertia is given instead of computed."""
+
+    name: str
+    shapes: tuple[Shape, ...] = ()
+    sites: tuple[Site, ...] = ()
+    children: "tuple[Body, ...]" = ()
+    pos: Triple = (0.0, 0.0, 0.0)
+    quat: Quaternion = (1.0, 0.0, 0.0, 0.0)
+    joint: Joint | None = None
+    mass: float | None = None
+    density: float = 100.0
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object file: its path in the tree, its bodies, and the offsets by which LIBERO places it."""
+
+    file: str
+    body: Body
+    bottom: float
+    top: float
+    radius: float
+
+
+def box(size: Triple, pos: Triple, colour: Colour, quat: Quaternion = (1.0, 0.0, 0.0, 0.0)) -> Shape:
+    return Shape("box", size, pos, colour, quat)
+
+
+def cylinder(radius: float, half_length: float, pos: Triple, colour: Colour) -> Shape:
+    return Shape("cylinder", (radius, half_length), pos, colour)
+
+
+def unseen(shape: Shape) -> Shape:
+    """The same shape, colliding but not drawn."""
+    return replace(shape, use="collide")
+
+
+def scenery(shape: Shape) -> Shape:
+    """The same shape, drawn but not colliding."""
+    return replace(shape, use="draw")
+
+
+def rotation(axis: Literal["x", "y", "z"], degrees: float) -> Quaternion:
+    """Quaternion of a turn by `degrees` about a coordinate axis."""
+    half = np.radians(degrees) / 2
+    x, y, z = (float(np.sin(half)) * (name == axis) for name in "xyz")
+    return (float(np.cos(half)), x, y, z)
+
+
+def compose(first: Quaternion, second: Quaternion) -> Quaternion:
+    """Quaternion product: the turn `second`, seen in the frame turned by `first`."""
+    w, u = first[0], np.array(first[1:])
+    s, v = second[0], np.array(second[1:])
+    x, y, z = w * v + s * u + np.cross(u, v)
+    return (float(w * s - u @ v), float(x), float(y), float(z))
+
+
+def ring(count: int, radius: float, height: float, size: Triple, lean: float, colour: Colour) -> tuple[Shape, ...]:
+    """`count` equal boxes around the z axis, `size` (radial, tangential, vertical), tops leaning outward by `lean`."""
+    angles = 360.0 * np.arange(count) / count
+    return tuple(
+        box(
+            size,
+            (radius * float(np.cos(np.radians(angle))), radius * float(np.sin(np.radians(angle))), height),
+            colour,
+            compose(rotation("z", angle), rotation("y", lean)),
+        )
+        for angle in angles
+    )
