@@ -1,0 +1,104 @@
+"""Headless OpenGL for MuJoCo: which backend works on this machine.
+
+MuJoCo and robosuite read MUJOCO_GL once, when they are first imported, and a backend that cannot be loaded can take the
+process down with it. So each candidate is tried in a process of its own, before either is imported here.
+`python -m worldagen.envs.gl [--quiet]` exits with 1 when none works.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+
+logger = logging.getLogger(__name__)
+
+BACKENDS = ("egl", "osmesa")
+"""In order of preference. On a CPU both use Mesa's llvmpipe (same pixels, same speed); only EGL can use a GPU."""
+
+APT_LINE = (
+    "sudo apt-get update && sudo apt-get install -y --no-install-recommends "
+    "libosmesa6 libegl1 libegl-mesa0 libgl1-mesa-dri"
+)
+
+_PROBE = """
+import mujoco
+model = mujoco.MjModel.from_xml_string(
+    '<mujoco><worldbody><light pos="0 0 3"/><geom size="1" rgba="1 1 1 1"/></worldbody></mujoco>'
+)
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+renderer = mujoco.Renderer(model, 16, 16)
+renderer.update_scene(data)
+image = renderer.render()
+renderer.close()
+assert image.max() > 0, "the test image is black"
+"""
+
+
+class GLError(RuntimeError):
+    """No OpenGL backend works without a display. The message holds the line that installs what is missing."""
+
+
+def choose_gl(choice: str = "auto") -> str:
+    """Choose a backend that renders here and set MUJOCO_GL (and, for EGL, its device) for this process and its children.
+
+    `choice` is `egl`, `osmesa`, or `auto`: what MUJOCO_GL names if it is one of them, else the first that works.
+    Returns the backend. Raises ValueError for an unknown choice and GLError when none works.
+    """
+    if choice not in ("auto", *BACKENDS):
+        raise ValueError(f"unknown OpenGL backend {choice!r}; use auto, {' or '.join(BACKENDS)}")
+    if choice == "auto" and os.environ.get("MUJOCO_GL") in BACKENDS:
+        choice = os.environ["MUJOCO_GL"]
+    failures = {}
+    for backend in BACKENDS if choice == "auto" else (choice,):
+        environment = _environment(backend)
+        failure = _probe(environment)
+        if failure is None:
+            os.environ.update(environment)
+            logger.info("rendering with %s", backend)
+            return backend
+        failures[backend] = failure
+    raise GLError(_message(failures))
+
+
+def _environment(backend: str) -> dict[str, str]:
+    """The variables that select `backend` in MuJoCo, robosuite and PyOpenGL."""
+    environment = {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend}
+    if backend == "egl" and not os.environ.get("CUDA_VISIBLE_DEVICES"):
+        # robosuite takes the device from CUDA_VISIBLE_DEVICES and fails on the empty value that Ray gives CPU actors.
+        environment["MUJOCO_EGL_DEVICE_ID"] = os.environ.get("MUJOCO_EGL_DEVICE_ID", "0")
+    return environment
+
+
+def _probe(environment: dict[str, str], timeout: float = 120.0) -> str | None:
+    """Render one tiny image in a new process. Returns None when that works, else the last line of what went wrong."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no image within {timeout:.0f} s"
+    if done.returncode == 0:
+        return None
+    lines = done.stderr.strip().splitlines()
+    return lines[-1] if lines else f"exit code {done.returncode}"
+
+
+def _message(failures: dict[str, str]) -> str:
+    tried = "\n".join(f"  {backend}: {failure}" for backend, failure in failures.items())
+    return f"no OpenGL backend can render without a display here:\n{tried}\nInstall one with:\n  {APT_LINE}"
+
+
+if __name__ == "__main__":
+    quiet = "--quiet" in sys.argv
+    try:
+        found = choose_gl()
+    except GLError as error:
+        sys.exit(1 if quiet else str(error))
+    if not quiet:
+        print(f"OpenGL: {found}")
