@@ -1,0 +1,27 @@
+"""Joining a Ray cluster, or starting one on this machine."""
+
+import os
+from pathlib import Path
+
+import ray
+
+from worldagen.config import Config
+
+
+def connect(config: Config) -> None:
+    """Connect this process to Ray; does nothing when it already is.
+
+    A job submitted with `ray job submit` joins its own cluster. Otherwise the cluster at `ray_address` (or $RAY_ADDRESS)
+    is joined and this code sent there, without what .rayignore names; with no address a local Ray is started.
+    Raises ConnectionError when there is no cluster at the address.
+    """
+    if ray.is_initialized():
+        return
+    address = config.ray_address or os.environ.get("RAY_ADDRESS", "")
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:  # set by Ray for the driver of a submitted job
+        ray.init(logging_level="WARNING")
+    elif address:
+        project = Path(__file__).resolve().parent.parent
+        ray.init(address, logging_level="WARNING", runtime_env={"working_dir": str(project)})
+    else:
+        ray.init("local", include_dashboard=False, logging_level="WARNING")

@@ -1,0 +1,73 @@
+"""The run folder: one folder, one configuration, so that whatever is found in it can be trusted and resumed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from worldagen.config import Config, ConfigError, to_dict
+
+CONFIG_FILE = "config.json"
+HARMLESS = (
+    "run_dir",
+    "ray_address",
+    "pool",
+    "inference.servers",
+    "inference.max_wait_ms",
+    "inference.gpus",
+    "ttt.gpus",
+    "ttt.max_concurrent_trials",
+    "tracking",
+)
+"""Settings, or groups of them, that a resumed run may change: they decide where and how fast, not what comes out."""
+
+
+def open_run_folder(config: Config) -> Path:
+    """Create the run folder (or enter it again) and return its absolute path.
+
+    Raises ConfigError when it cannot be written, or when an earlier run left it with other settings.
+    """
+    folder = Path(config.run_dir).expanduser().absolute()
+    written = folder / CONFIG_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not written.exists():
+            _write(written, to_dict(config))
+        if not os.access(folder, os.W_OK):
+            raise PermissionError("it is read-only")
+    except OSError as error:
+        raise ConfigError(f"run_dir={config.run_dir}: cannot write there ({error}); choose another run_dir") from error
+    _check_same(written, to_dict(config))
+    return folder
+
+
+def _write(path: Path, settings: dict[str, Any]) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(settings, indent=2))
+    os.replace(temporary, path)
+
+
+def _check_same(path: Path, given: dict[str, Any]) -> None:
+    try:
+        earlier = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); choose another run_dir") from error
+    before, now = _flat(earlier), _flat(json.loads(json.dumps(given)))
+    changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and not _harmless(key)]
+    if changed:
+        differences = ", ".join(f"{key} ({before.get(key)} there, {now.get(key)} now)" for key in changed)
+        raise ConfigError(f"{path.parent} holds a run with other settings: {differences}; choose another run_dir")
+
+
+def _harmless(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in HARMLESS)
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat

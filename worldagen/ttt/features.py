@@ -1,0 +1,81 @@
+"""Explored episodes, encoded once: adapters change the backbone only, so the features of a frame never change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from worldagen.data.windows import WindowBatch, WindowDataset
+from worldagen.models.pixels import normalise, patchify
+from worldagen.models.worldagen import Output, WorldAgen
+from worldagen.types import Trajectory
+
+_FRAMES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class ExploredBatch:
+    """B windows of K chunks with their features."""
+
+    windows: WindowBatch
+    features: torch.Tensor
+    """float32 (B, K, F, hidden)."""
+    text: torch.Tensor
+    """float32 (B, 512): the instruction that the exploring policy was given."""
+
+
+class ExploredWindows:
+    """All windows of some trajectories, ready to be decoded. Raises DataError when there are none."""
+
+    def __init__(self, model: WorldAgen, trajectories: Sequence[Trajectory]) -> None:
+        self.dataset = WindowDataset(trajectories, model.config.chunks)
+        self.device = next(model.parameters()).device
+        sentences = list(dict.fromkeys(trajectory.instruction for trajectory in trajectories))
+        with torch.no_grad():
+            self.features = torch.cat([_encode(model, trajectory) for trajectory in trajectories])
+            self.texts = dict(zip(sentences, model.encode_text(sentences), strict=True))
+        self.rows = torch.from_numpy(_frame_rows(self.dataset.lengths, model.config.chunks))
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> ExploredBatch:
+        windows = self.dataset.batch(indices).to(self.device)
+        return ExploredBatch(
+            windows=windows,
+            features=self.features[self.rows[torch.as_tensor(indices)]],
+            text=torch.stack([self.texts[sentence] for sentence in windows.instruction]),
+        )
+
+
+def decode(model: WorldAgen, batch: ExploredBatch, text: torch.Tensor, *, predict_image: bool) -> Output:
+    """The model's predictions for a batch, under sentence embeddings `text` (B, 512)."""
+    windows = batch.windows
+    text = text[:, None].expand(-1, windows.state.shape[1], -1)
+    return model.decode(batch.features, windows.state, text, windows.action.flatten(1, 2), predict_image=predict_image)
+
+
+def frame_patches(windows: WindowBatch, patch: int) -> torch.Tensor:
+    """Normalised patches of all K + 1 frames of both cameras: float32 (B, K + 1, 2, patches, patch * patch * 3)."""
+    return patchify(normalise(torch.stack([windows.primary, windows.wrist], dim=2)), patch)
+
+
+def _encode(model: WorldAgen, trajectory: Trajectory) -> torch.Tensor:
+    device = next(model.parameters()).device
+    primary, wrist = torch.from_numpy(trajectory.primary), torch.from_numpy(trajectory.wrist)
+    parts = [
+        model.encode_frames(normalise(a.to(device)), normalise(b.to(device)))
+        for a, b in zip(primary.split(_FRAMES_AT_ONCE), wrist.split(_FRAMES_AT_ONCE), strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def _frame_rows(lengths: Sequence[int] | np.ndarray, chunks: int) -> np.ndarray:
+    """int64 (windows, K): where the input frames of each window lie among all frames of all episodes."""
+    rows, first = [], 0
+    for length in lengths:
+        frames = np.arange(length)[:, None] + np.arange(chunks)
+        rows.append(first + np.minimum(frames, length))
+        first += length + 1
+    return np.concatenate(rows)
