@@ -1,7 +1,7 @@
 """Progress of a long loop: a live bar on a terminal, an occasional plain line in a log."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TextIO, TypeVar
 
 from tqdm import tqdm
@@ -29,7 +29,7 @@ def progress(
     the end.
     """
     stream = stream or sys.stderr
-    if total is None and hasattr(iterable, "__len__"):
+    if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     if stream.isatty():
         bar = tqdm(iterable, description, total, unit=f" {unit}", initial=initial, file=stream, dynamic_ncols=True)

@@ -1,7 +1,7 @@
 """Write episode videos and picture grids. Imports numpy and imageio only, so simulator processes can use it."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,8 +17,7 @@ def write_mp4(frames: Sequence[np.ndarray], path: Path | str, fps: float = 20.0,
     _check_frames(frames)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(suffix=".mp4", prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
+    partial = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.mp4")
     try:
         imageio.mimwrite(
             partial,
@@ -32,7 +31,7 @@ def write_mp4(frames: Sequence[np.ndarray], path: Path | str, fps: float = 20.0,
         )
         os.replace(partial, path)
     finally:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def enlarge(image: np.ndarray, min_edge: int) -> np.ndarray:

@@ -1,0 +1,143 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import xlogy
+
+from worldagen.evaluation.statistics import (
+    compare,
+    paired_difference,
+    paired_interval,
+    rate,
+    smallest_detectable_difference,
+)
+from worldagen.results import Outcome
+
+
+def outcomes(pattern: str, task: str = "turn_on_the_stove") -> tuple[Outcome, ...]:
+    """One episode per letter: s success, f failure, c crashed."""
+    statuses = {"s": "success", "f": "failure", "c": "crashed"}
+    return tuple(
+        Outcome(task=task, init_state=n, seed=0, status=statuses[letter], steps=100) for n, letter in enumerate(pattern)
+    )
+
+
+def test_wilson_interval_against_published_values() -> None:
+    # Newcombe 1998, Statistics in Medicine 17:857-872, table I, method 3
+    for successes, episodes, low, high in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)]:
+        found = rate(outcomes("s" * successes + "f" * (episodes - successes)))
+        assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
+        assert found.value == successes / episodes
+
+
+def test_crashed_episode_counts_as_failure() -> None:
+    assert rate(outcomes("ssfc")).value == 0.5
+
+
+def test_rate_of_nothing_is_nan() -> None:
+    assert math.isnan(rate(()).value)
+
+
+@pytest.mark.parametrize("gained,lost,pairs", [(7, 3, 40), (0, 1, 44), (12, 2, 50), (0, 0, 12), (6, 0, 30)])
+def test_paired_interval_against_the_likelihood(gained: int, lost: int, pairs: int) -> None:
+    """At both ends the score statistic, with the constrained estimate found numerically, equals 1.96."""
+    for end in paired_interval(gained, lost, pairs):
+
+        def unlikelihood(share: float, end: float = end) -> float:
+            cells = [gained, lost, pairs - gained - lost], [share + end, share, 1 - 2 * share - end]
+            return -float(xlogy(*cells).sum())
+
+        bounds = (max(0.0, -end) + 1e-12, (1 - end) / 2 - 1e-12)
+        share = minimize_scalar(unlikelihood, bounds=bounds, method="bounded", options={"xatol": 1e-12}).x
+        score = (gained - lost - pairs * end) / math.sqrt(pairs * (2 * share + end * (1 - end)))
+        assert abs(score) == pytest.approx(1.95996, abs=1e-3)
+
+
+def test_paired_interval_agrees_with_a_bootstrap_when_there_are_many_pairs() -> None:
+    gained, lost, pairs = 200, 140, 2000
+    draws = np.random.default_rng(0).multinomial(
+        pairs, [gained / pairs, lost / pairs, 1 - (gained + lost) / pairs], 20_000
+    )
+    bootstrap = np.percentile((draws[:, 0] - draws[:, 1]) / pairs, [2.5, 97.5])
+    assert paired_interval(gained, lost, pairs) == pytest.approx(bootstrap, abs=1.5e-3)
+
+
+def test_no_change_still_has_a_width() -> None:
+    low, high = paired_interval(0, 0, 12)
+    assert low == pytest.approx(-high) and 0.2 < high < 0.3
+
+
+@pytest.mark.parametrize("gained,lost", [(5, 0), (0, 5)])
+def test_every_episode_changed(gained: int, lost: int) -> None:
+    low, high = paired_interval(gained, lost, 5)
+    assert -1 <= low < high <= 1 and (high == 1.0 or low == -1.0)
+
+
+def test_mcnemar_is_the_exact_sign_test() -> None:
+    found = paired_difference(outcomes("sssssssfff"), outcomes("fffffffsff"))
+    assert (found.gained, found.lost) == (7, 1)
+    assert found.value == pytest.approx(0.6)
+    assert found.p == pytest.approx(2 * (1 + 8) / 2**8)
+    assert not found.distinguishable
+
+
+def test_clear_difference_is_distinguishable_and_none_is_not() -> None:
+    better, control = outcomes("s" * 20 + "f" * 10), outcomes("s" * 8 + "f" * 22)
+    assert paired_difference(better, control).distinguishable
+    same = paired_difference(control, control)
+    assert same.p == 1.0 and not same.distinguishable and same.low < 0 < same.high
+
+
+def test_pairs_are_matched_by_episode_not_by_position() -> None:
+    arm, control = outcomes("ssffff"), outcomes("ssffff")
+    assert paired_difference(arm[::-1], control).gained == 0
+
+
+def test_other_episodes_are_refused() -> None:
+    with pytest.raises(ValueError, match="different episodes"):
+        paired_difference(outcomes("ssf"), outcomes("ssff"))
+    with pytest.raises(ValueError, match="different episodes"):
+        paired_difference(outcomes("ssf", task="open_drawer"), outcomes("ssf"))
+    with pytest.raises(ValueError, match="twice"):
+        paired_difference(outcomes("ss") + outcomes("s"), outcomes("ss"))
+    with pytest.raises(ValueError, match="at least one"):
+        paired_difference((), ())
+
+
+def test_holm_over_arms() -> None:
+    control = outcomes("f" * 30)
+    arms = [outcomes("s" * n + "f" * (30 - n)) for n in (8, 7, 6, 0)]
+    found = compare(arms, control)
+    raw = [2 / 2**8, 2 / 2**7, 2 / 2**6, 1.0]
+    assert [each.p for each in found] == pytest.approx(raw)
+    assert [each.p_corrected for each in found] == pytest.approx([4 * raw[0], 3 * raw[1], 2 * raw[2], 1.0])
+    assert [each.distinguishable for each in found] == [True, True, False, False]
+    assert paired_difference(arms[2], control).distinguishable, "on its own, the third would have been"
+    assert compare([], control) == []
+
+
+def test_smallest_detectable_difference_by_simulation() -> None:
+    pairs, churn = 60, 0.2
+    size = smallest_detectable_difference(pairs, churn=churn)
+    assert size is not None
+    shares = [size + churn / 2, churn / 2, 1 - size - churn]
+    draws = np.random.default_rng(0).multinomial(pairs, shares, 1000)
+    control = outcomes("f" * pairs)
+    p_of: dict[tuple[int, int], bool] = {}
+    for gained, lost, _ in draws:
+        if (gained, lost) not in p_of:
+            before = outcomes("f" * gained + "s" * lost + "f" * (pairs - gained - lost))
+            after = outcomes("s" * gained + "f" * (pairs - gained))
+            p_of[gained, lost] = paired_difference(after, before).distinguishable
+    power = np.mean([p_of[gained, lost] for gained, lost, _ in draws])
+    assert power == pytest.approx(0.8, abs=0.04)
+    assert paired_difference(control, control).p == 1.0
+
+
+def test_smallest_detectable_difference_shrinks_with_episodes_and_grows_with_arms() -> None:
+    alone = [smallest_detectable_difference(n) or 1.0 for n in (12, 30, 60, 200)]
+    assert alone == sorted(alone, reverse=True)
+    assert alone[1] == pytest.approx(0.25, abs=0.01)
+    assert (smallest_detectable_difference(30, comparisons=6) or 0.0) > alone[1]
+    assert smallest_detectable_difference(5) is None, "five changes to one side have p = 0.0625"
