@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 
+from worldagen.envs.cache import gather_caches
+
 logger = logging.getLogger(__name__)
 
 BACKENDS = ("egl", "osmesa")
@@ -49,6 +51,7 @@ def choose_gl(choice: str = "auto") -> str:
         raise ValueError(f"unknown OpenGL backend {choice!r}; use auto, {' or '.join(BACKENDS)}")
     if choice == "auto" and os.environ.get("MUJOCO_GL") in BACKENDS:
         choice = os.environ["MUJOCO_GL"]
+    gather_caches()
     failures = {}
     for backend in BACKENDS if choice == "auto" else (choice,):
         environment = _environment(backend)

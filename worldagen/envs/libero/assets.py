@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from worldagen.envs.libero.package import benchmark_root, cache_dir
+from worldagen.envs.cache import cache_dir
+from worldagen.envs.libero.package import benchmark_root
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Assets:
 def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
     """Find or make the asset tree for `choice`: `official`, `primitive`, or `auto` (official if found, else primitive).
 
-    `assets_path` is a folder of official assets to use before any other. Downloads (about 0.5 GB, once) only when nothing
+    `assets_path` is a folder of official assets to use before any other. Downloads (several hundred MB, once) only when nothing
     is found on this machine and the hub answers. Raises AssetsError when `official` is not to be had, or when
     `assets_path` is given but holds no official assets, and ValueError for an unknown choice.
     """

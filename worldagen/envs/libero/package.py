@@ -13,12 +13,8 @@ import tempfile
 import types
 from pathlib import Path
 
+from worldagen.envs.cache import gather_caches
 from worldagen.envs.gl import BACKENDS, choose_gl
-
-
-def cache_dir() -> Path:
-    """Folder for everything that is generated once and reused: WORLDAGEN_CACHE, or ~/.cache/worldagen."""
-    return Path(os.environ.get("WORLDAGEN_CACHE") or Path.home() / ".cache" / "worldagen")
 
 
 def find_package(name: str = "libero") -> Path:
@@ -43,17 +39,11 @@ def prepare(assets_path: Path) -> None:
     if "libero.libero" not in sys.modules:
         if os.environ.get("MUJOCO_GL") not in BACKENDS:
             choose_gl()
-        _keep_caches_together()
+        gather_caches()
         _preset_robosuite_macros()
         _import_libero(assets_path)
     sys.modules["libero.libero"].__dict__["_assets_path_cache"] = str(assets_path)
     importlib.import_module("libero.libero.envs")
-
-
-def _keep_caches_together() -> None:
-    """Compiled numba functions and matplotlib's folder go to our cache instead of the packages and the home folder."""
-    for variable, folder in (("NUMBA_CACHE_DIR", "numba"), ("MPLCONFIGDIR", "matplotlib")):
-        os.environ.setdefault(variable, str(cache_dir() / folder))
 
 
 def _preset_robosuite_macros() -> None:

@@ -1,0 +1,226 @@
+"""LIBERO behind the Env protocol.
+
+The benchmark's own task classes, controller and predicates run unmodified. What differs from its evaluation script is the
+bookkeeping: a reset that depends on nothing but the spec, and cameras that draw only when somebody looks.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from worldagen.envs.base import check_action
+from worldagen.envs.libero.assets import AssetsError, resolve_assets
+from worldagen.envs.libero.package import prepare
+from worldagen.envs.libero.primitive import SUITES as PRIMITIVE_SUITES
+from worldagen.envs.libero.tasks import Task, find_task, init_states, tasks
+from worldagen.types import EnvSpec, EpisodeSpec, Observation, StepOut
+
+PRIMARY, WRIST = "agentview", "robot0_eye_in_hand"
+_SETTLE_STEPS = 5
+_STILL = np.array([0, 0, 0, 0, 0, 0, 1], dtype=np.float32)
+"""No motion, gripper open: objects of an initial state hang slightly above what they rest on and fall first."""
+_PLACEMENT_ATTEMPTS = 20
+
+
+class LiberoEnv:
+    """One LIBERO simulator at 20 Hz; holds the compiled model of one task at a time. Several may live in one process.
+
+    Official assets are taken from WORLDAGEN_LIBERO_ASSETS where that is set (see `resolve_assets`). Raises ValueError for
+    an unknown suite and AssetsError for assets that are missing or do not cover the suite.
+    """
+
+    def __init__(self, spec: EnvSpec) -> None:
+        tasks(spec.suite)
+        if spec.assets == "primitive" and spec.suite not in PRIMITIVE_SUITES:
+            raise AssetsError(
+                f"primitive assets cover {', '.join(PRIMITIVE_SUITES)}, not {spec.suite}; use env.assets=official"
+            )
+        self.spec = spec
+        prepare(resolve_assets(spec.assets, os.environ.get("WORLDAGEN_LIBERO_ASSETS", "")).path)
+        self.task_env: Any = None
+        """The benchmark's problem object (a BDDLBaseDomain) of the current task."""
+        self.instruction = ""
+        self._task: Task | None = None
+        self._episode: EpisodeSpec | None = None
+        self._steps = 0
+        self._over = True
+        self._gripper = 1.0
+
+    @property
+    def sim(self) -> Any:
+        """robosuite's MjSim of the current task: ground truth for experts and tests."""
+        return self.task_env.sim
+
+    def tool_pose(self) -> tuple[np.ndarray, np.ndarray]:
+        """Position (3,) in metres and rotation matrix (3, 3) of the point between the fingertips, float64."""
+        controller_site = self.task_env.robots[0].eef_site_id
+        data = self.sim.data
+        return data.site_xpos[controller_site].copy(), data.site_xmat[controller_site].reshape(3, 3).copy()
+
+    def reset(self, spec: EpisodeSpec) -> Observation:
+        """Start the episode of `spec`. Raises ValueError for a task or initial state that does not exist."""
+        self._over = True
+        task, state = self._start_of(spec)
+        if task != self._task:
+            self._compile(task)
+        self._place_fixtures(spec)
+        self._set_state(task, state)
+        for _ in range(_SETTLE_STEPS):
+            self._control(_STILL)
+        self.instruction = task.language
+        self._episode, self._steps, self._over = spec, 0, False
+        return self._observe()
+
+    def step(self, actions: Iterable[np.ndarray]) -> StepOut:
+        """Execute actions one by one as they are drawn; see `Env`. Raises ValueError after the end of the episode."""
+        if self._over or self._episode is None:
+            raise ValueError("the episode is over (or was never started); call reset before step")
+        executed, frames, success, simulated, rendered = [], [], False, 0.0, 0.0
+        for action in actions:
+            action = check_action(action)
+            started = time.perf_counter()
+            holds = self._control(action)
+            simulated += time.perf_counter() - started
+            executed.append(action)
+            success |= holds
+            if self._episode.record == "video":
+                started = time.perf_counter()
+                frames.append(self._render(PRIMARY))
+                rendered += time.perf_counter() - started
+            self._steps += 1
+            self._over = self._steps >= self._episode.step_limit or (holds and self._episode.stop_on_success)
+            if self._over:
+                break
+        if not executed:
+            raise ValueError("step was given no action")
+        started = time.perf_counter()
+        observation = self._observe(primary=frames[-1] if frames else None)
+        rendered += time.perf_counter() - started
+        seconds = {"simulate": simulated, "render": rendered}
+        return StepOut(observation, np.stack(executed), success, seconds, tuple(frames))
+
+    def state_digest(self) -> bytes:
+        """Bytes of everything the next step depends on: MuJoCo's integration state and the fixtures' poses."""
+        import mujoco  # MUJOCO_GL is chosen by now
+
+        model, data, kind = self.sim.model, self.sim.data, mujoco.mjtState.mjSTATE_INTEGRATION
+        state = np.empty(mujoco.mj_stateSize(model._model, kind))
+        mujoco.mj_getState(model._model, data._data, state, kind)
+        return state.tobytes() + model.body_pos.tobytes() + model.body_quat.tobytes()
+
+    def close(self) -> None:
+        """Free the simulator. The Env cannot be used afterwards."""
+        if self.task_env is not None:
+            self.task_env.close()
+        self.task_env, self._task, self._over = None, None, True
+
+    def _start_of(self, spec: EpisodeSpec) -> tuple[Task, np.ndarray]:
+        if spec.env != self.spec:
+            raise ValueError(f"this simulator was built for {self.spec}, the episode asks for {spec.env}")
+        task = find_task(spec.env.suite, spec.task)
+        states = init_states(task)
+        if not 0 <= spec.init_state < len(states):
+            raise ValueError(f"{task.name} has initial states 0 to {len(states) - 1}, not {spec.init_state}")
+        return task, states[spec.init_state]
+
+    def _compile(self, task: Task) -> None:
+        self.close()
+        with _seeded(0):
+            self.task_env = _build(task, self.spec)
+        for name in self.task_env.observation_names:
+            self.task_env.modify_observable(name, "enabled", False)
+        model = self.sim.model
+        # The parts of the model that an episode changes: fixture poses, and which sites show (a burner that is on).
+        self._pristine = {name: getattr(model, name).copy() for name in ("body_pos", "body_quat", "site_rgba")}
+        self._task = task
+
+    def _place_fixtures(self, spec: EpisodeSpec) -> None:
+        """robosuite's reset, from the compiled model as it was built: samples the poses of fixtures (and of objects,
+        which the initial state then replaces)."""
+        from robosuite.utils.errors import RandomizationError
+
+        for name, values in self._pristine.items():
+            getattr(self.sim.model, name)[:] = values
+        gripper = self.task_env.robots[0].gripper
+        gripper.current_action = np.zeros(gripper.dof)
+        with _seeded([spec.seed % 2**32, spec.init_state]):
+            for attempt in range(_PLACEMENT_ATTEMPTS):
+                try:
+                    self.task_env.reset()
+                    return
+                except RandomizationError:
+                    if attempt == _PLACEMENT_ATTEMPTS - 1:
+                        raise
+
+    def _set_state(self, task: Task, state: np.ndarray) -> None:
+        model = self.sim.model
+        if len(state) != 1 + model.nq + model.nv:
+            raise AssetsError(
+                f"the initial states of {task.name} have {len(state)} values, the model built from the {self.spec.assets} "
+                f"assets needs {1 + model.nq + model.nv}; the assets do not belong to this benchmark version"
+            )
+        self.sim.set_state_from_flattened(state)
+        self.sim.forward()
+        self.task_env._post_process()
+        self._gripper = 1.0
+
+    def _control(self, action: np.ndarray) -> bool:
+        """One control step (25 physics steps). Returns whether the goal holds afterwards."""
+        self._gripper = float(np.where(action[6] < 0, -1, 1))
+        command = np.array([*action[:6], -action[6]], dtype=np.float64)  # LIBERO closes the gripper with +1
+        _, _, success, _ = self.task_env.step(command)
+        return bool(success)
+
+    def _observe(self, primary: np.ndarray | None = None) -> Observation:
+        primary = self._render(PRIMARY) if primary is None else primary
+        return Observation(primary, self._render(WRIST), self._robot_state())
+
+    def _render(self, camera: str) -> np.ndarray:
+        size = self.spec.image_size
+        self.sim._render_context_offscreen.gl_ctx.make_current()
+        return np.ascontiguousarray(self.sim.render(size, size, camera_name=camera)[::-1])  # OpenGL's rows go upwards
+
+    def _robot_state(self) -> np.ndarray:
+        """Rotation as in LIBERO's data sets: the hand's, as an axis-angle vector with an angle from 0 to 2 pi, which is
+        continuous around the pose that points down."""
+        from robosuite.utils.transform_utils import quat2axisangle
+
+        position, _ = self.tool_pose()
+        w, x, y, z = self.sim.data.get_body_xquat(self.task_env.robots[0].robot_model.eef_name)
+        rotation = quat2axisangle(np.array([x, y, z, w]))
+        return np.concatenate([position, rotation, [self._gripper]]).astype(np.float32)
+
+
+def _build(task: Task, spec: EnvSpec) -> Any:
+    """The benchmark's problem object for a task, as its own ControlEnv builds it, with cameras that draw on demand."""
+    from libero.libero.envs import TASK_MAPPING
+    from libero.libero.envs.bddl_utils import get_problem_info
+    from robosuite import load_controller_config
+
+    problem = TASK_MAPPING[get_problem_info(str(task.bddl_file))["problem_name"]]
+    return problem(
+        str(task.bddl_file),
+        robots=["Panda"],
+        controller_configs=load_controller_config(default_controller="OSC_POSE"),
+        initialization_noise=None,
+        use_camera_obs=False,
+        has_offscreen_renderer=True,
+        control_freq=20,
+        ignore_done=True,
+        hard_reset=False,
+    )
+
+
+@contextmanager
+def _seeded(seed: Any) -> Iterator[None]:
+    """robosuite samples from numpy's global generator: seed it, and leave it as it was."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
