@@ -35,13 +35,20 @@ class Env(Protocol):
 
 
 def make_env(spec: EnvSpec) -> Env:
-    """Build the simulator of `spec`. Raises ValueError for an unknown suite."""
+    """Build the simulator of `spec`. Raises ValueError for an unknown suite or a class that is not there."""
     if ":" in spec.suite:
-        module, _, name = spec.suite.partition(":")
-        return getattr(importlib.import_module(module), name)(spec)
-    from worldagen.envs.libero.env import LiberoEnv  # imported here: MuJoCo needs its GL choice made first
+        return _imported_class(spec.suite)(spec)
+    from worldagen.envs.libero.env import LiberoEnv  # a simulator's packages are needed only by those who use it
 
     return LiberoEnv(spec)
+
+
+def _imported_class(name: str) -> type:
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"env.suite={name!r} is no importable package.module:Class ({error})") from error
 
 
 def check_action(action: np.ndarray) -> np.ndarray:

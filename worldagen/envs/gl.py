@@ -42,7 +42,7 @@ class GLError(RuntimeError):
 
 
 def choose_gl(choice: str = "auto") -> str:
-    """Choose a backend that renders here and set MUJOCO_GL (and, for EGL, its device) for this process and its children.
+    """Choose a backend that renders here; set MUJOCO_GL (and, for EGL, its device) for this process and its children.
 
     `choice` is `egl`, `osmesa`, or `auto`: what MUJOCO_GL names if it is one of them, else the first that works.
     Returns the backend. Raises ValueError for an unknown choice and GLError when none works.

@@ -41,8 +41,8 @@ class Assets:
 def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
     """Find or make the asset tree for `choice`: `official`, `primitive`, or `auto` (official if found, else primitive).
 
-    `assets_path` is a folder of official assets to use before any other. Downloads (several hundred MB, once) only when nothing
-    is found on this machine and the hub answers. Raises AssetsError when `official` is not to be had, or when
+    `assets_path` is a folder of official assets to use before any other. Downloads (several hundred MB, once) only when
+    nothing is found on this machine and the hub answers. Raises AssetsError when `official` is not to be had, or when
     `assets_path` is given but holds no official assets, and ValueError for an unknown choice.
     """
     if choice not in ("auto", "official", "primitive"):
@@ -61,8 +61,8 @@ def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
     searched = f"{', '.join(map(str, places))}; the hub ({HUB_REPOSITORY}): {unreachable}"
     if choice == "official":
         raise AssetsError(
-            f"the official LIBERO assets were not found (searched {searched}); download the dataset {HUB_REPOSITORY} where "
-            "the hub can be reached and name its folder in env.assets_path, or use env.assets=primitive"
+            f"the official LIBERO assets were not found (searched {searched}); download the dataset {HUB_REPOSITORY} "
+            "where the hub can be reached and name its folder in env.assets_path, or use env.assets=primitive"
         )
     logger.warning("official LIBERO assets not found (searched %s): using generated primitive assets", searched)
     return Assets("primitive", _primitive_tree())

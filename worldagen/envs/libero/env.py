@@ -1,7 +1,7 @@
 """LIBERO behind the Env protocol.
 
-The benchmark's own task classes, controller and predicates run unmodified. What differs from its evaluation script is the
-bookkeeping: a reset that depends on nothing but the spec, and cameras that draw only when somebody looks.
+The benchmark's own task classes, controller and predicates run unmodified. What differs from its evaluation script is
+the bookkeeping: a reset that depends on nothing but the spec, and cameras that draw only when somebody looks.
 """
 
 import os
@@ -29,8 +29,8 @@ _PLACEMENT_ATTEMPTS = 20
 class LiberoEnv:
     """One LIBERO simulator at 20 Hz; holds the compiled model of one task at a time. Several may live in one process.
 
-    Official assets are taken from WORLDAGEN_LIBERO_ASSETS where that is set (see `resolve_assets`). Raises ValueError for
-    an unknown suite and AssetsError for assets that are missing or do not cover the suite.
+    Official assets are taken from WORLDAGEN_LIBERO_ASSETS where that is set (see `resolve_assets`). Raises ValueError
+    for an unknown suite and AssetsError for assets that are missing or do not cover the suite.
     """
 
     def __init__(self, spec: EnvSpec) -> None:
@@ -45,6 +45,7 @@ class LiberoEnv:
         """The benchmark's problem object (a BDDLBaseDomain) of the current task."""
         self.instruction = ""
         self._task: Task | None = None
+        self._pristine: dict[str, np.ndarray] = {}
         self._episode: EpisodeSpec | None = None
         self._steps = 0
         self._over = True
@@ -57,9 +58,8 @@ class LiberoEnv:
 
     def tool_pose(self) -> tuple[np.ndarray, np.ndarray]:
         """Position (3,) in metres and rotation matrix (3, 3) of the point between the fingertips, float64."""
-        controller_site = self.task_env.robots[0].eef_site_id
-        data = self.sim.data
-        return data.site_xpos[controller_site].copy(), data.site_xmat[controller_site].reshape(3, 3).copy()
+        site, data = self.task_env.robots[0].eef_site_id, self.sim.data
+        return data.site_xpos[site].copy(), data.site_xmat[site].reshape(3, 3).copy()
 
     def reset(self, spec: EpisodeSpec) -> Observation:
         """Start the episode of `spec`. Raises ValueError for a task or initial state that does not exist."""
@@ -160,8 +160,8 @@ class LiberoEnv:
         model = self.sim.model
         if len(state) != 1 + model.nq + model.nv:
             raise AssetsError(
-                f"the initial states of {task.name} have {len(state)} values, the model built from the {self.spec.assets} "
-                f"assets needs {1 + model.nq + model.nv}; the assets do not belong to this benchmark version"
+                f"the initial states of {task.name} have {len(state)} values, the model built from the "
+                f"{self.spec.assets} assets needs {1 + model.nq + model.nv}; they belong to another benchmark version"
             )
         self.sim.set_state_from_flattened(state)
         self.sim.forward()
@@ -170,7 +170,8 @@ class LiberoEnv:
 
     def _control(self, action: np.ndarray) -> bool:
         """One control step (25 physics steps). Returns whether the goal holds afterwards."""
-        self._gripper = float(np.where(action[6] < 0, -1, 1))
+        if action[6] != 0:  # zero leaves the fingers as they are
+            self._gripper = float(np.sign(action[6]))
         command = np.array([*action[:6], -action[6]], dtype=np.float64)  # LIBERO closes the gripper with +1
         _, _, success, _ = self.task_env.step(command)
         return bool(success)

@@ -1,7 +1,7 @@
 """The installed benchmark packages: where hf-libero is, and importing it and robosuite without their side effects.
 
-Left to themselves they ask a question on stdin, write a configuration file to the home folder and append to one log file
-in /tmp for all users. Nothing in them is changed here; they are only told otherwise before they are imported.
+Left to themselves they ask a question on stdin, write a configuration file to the home folder and append to one log
+file in /tmp for all users. Nothing in them is changed here; they are only told otherwise before they are imported.
 """
 
 import importlib
