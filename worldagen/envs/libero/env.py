@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from worldagen.envs.base import check_action
 from worldagen.envs.libero.assets import AssetsError, resolve_assets
 from worldagen.envs.libero.package import prepare
 from worldagen.envs.libero.primitive import SUITES as PRIMITIVE_SUITES
+from worldagen.envs.libero.rendering import light_xml, with_model_xml
 from worldagen.envs.libero.tasks import Task, find_task, init_states, tasks
 from worldagen.types import EnvSpec, EpisodeSpec, Observation, StepOut
 
@@ -203,6 +205,8 @@ def _build(task: Task, spec: EnvSpec) -> Any:
     from robosuite import load_controller_config
 
     problem = TASK_MAPPING[get_problem_info(str(task.bddl_file))["problem_name"]]
+    if spec.visuals == "light":
+        problem = with_model_xml(problem, partial(light_xml, image_size=spec.image_size))
     return problem(
         str(task.bddl_file),
         robots=["Panda"],
