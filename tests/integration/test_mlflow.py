@@ -1,0 +1,104 @@
+"""MLflow on a real sqlite store. One store for the whole module: creating its tables takes seconds."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from worldagen.config import Config
+from worldagen.tracking import mlflow_log
+from worldagen.tracking.mlflow_log import TrackedSweep
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    return Config(run_dir=str(tmp_path_factory.mktemp("run")))
+
+
+@pytest.fixture(scope="module")
+def sweep(config: Config) -> TrackedSweep:
+    return mlflow_log.open_sweep(config, "sweep of a test", {"assets": "primitive"})
+
+
+@pytest.fixture
+def client(sweep: TrackedSweep) -> MlflowClient:
+    return MlflowClient(sweep.uri)
+
+
+def test_store_lies_in_the_run_folder(config: Config, sweep: TrackedSweep, client: MlflowClient) -> None:
+    assert (Path(config.run_dir) / "mlflow.db").is_file()
+    run = client.get_run(sweep.run_id)
+    assert run.info.run_name == "sweep of a test" and run.data.tags["assets"] == "primitive"
+    assert run.data.params["ttt.learning_rate"] == "[0.0003, 0.003]"
+    assert len(run.data.params) > 80
+    assert run.info.artifact_uri.startswith((Path(config.run_dir) / "mlartifacts").as_uri())
+
+
+def test_resumed_run_reuses_parent_and_child(config: Config, sweep: TrackedSweep, client: MlflowClient) -> None:
+    child = mlflow_log.open_trial(sweep, "lr 0.001", {"learning_rate": 1e-3, "rank": 8})
+    mlflow_log.log_metrics(sweep, child, {"heldout_all": 0.2, "success_rate": 0.5}, step=4)
+    mlflow_log.close_run(sweep, child)
+    mlflow_log.close_run(sweep, sweep.run_id)
+
+    again = mlflow_log.open_sweep(config, "sweep of a test")
+    assert again == sweep
+    assert client.get_run(sweep.run_id).info.status == "RUNNING"
+    assert mlflow_log.open_trial(again, "lr 0.001", {"learning_rate": 1e-3, "rank": 8}) == child
+    mlflow_log.log_metrics(again, child, {"heldout_all": 0.2, "success_rate": 0.5}, step=4)
+    mlflow_log.log_metrics(again, child, {"heldout_all": 0.1}, step=16)
+
+    history = client.get_metric_history(child, "heldout_all")
+    assert sorted((metric.step, metric.value) for metric in history) == [(4, 0.2), (16, 0.1)]
+    assert len(client.get_metric_history(child, "success_rate")) == 1
+    run = client.get_run(child)
+    assert run.data.tags["mlflow.parentRunId"] == sweep.run_id
+    assert run.data.params == {"learning_rate": "0.001", "rank": "8"}
+
+
+def test_every_trial_is_its_own_child(sweep: TrackedSweep) -> None:
+    first = mlflow_log.open_trial(sweep, "trial a", {})
+    assert mlflow_log.open_trial(sweep, "trial b", {}) != first
+
+
+def test_trials_log_at_the_same_time(sweep: TrackedSweep, client: MlflowClient) -> None:
+    def trial(number: int) -> str:
+        run_id = mlflow_log.open_trial(sweep, f"parallel {number}", {"number": number})
+        for step in (1, 2):
+            mlflow_log.log_metrics(sweep, run_id, {"value": number}, step)
+        return run_id
+
+    with ThreadPoolExecutor(4) as threads:
+        runs = list(threads.map(trial, range(4)))
+    for number, run_id in enumerate(runs):
+        assert [metric.value for metric in client.get_metric_history(run_id, "value")] == [number, number]
+
+
+def test_artifacts_of_a_file_and_a_folder(sweep: TrackedSweep, client: MlflowClient, tmp_path: Path) -> None:
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter.json").write_text("{}")
+    (tmp_path / "note.txt").write_text("a note")
+    run_id = mlflow_log.open_trial(sweep, "with artifacts", {})
+    mlflow_log.log_artifacts(sweep, run_id, tmp_path / "adapter", "adapters/v1")
+    mlflow_log.log_artifacts(sweep, run_id, tmp_path / "note.txt")
+    assert [item.path for item in client.list_artifacts(run_id, "adapters/v1")] == ["adapters/v1/adapter.json"]
+    assert Path(client.download_artifacts(run_id, "note.txt")).read_text() == "a note"
+
+
+def test_failed_trial_is_marked(sweep: TrackedSweep, client: MlflowClient) -> None:
+    run_id = mlflow_log.open_trial(sweep, "failing", {})
+    mlflow_log.set_tags(sweep, run_id, {"error": "the adaptation moved nothing"})
+    mlflow_log.close_run(sweep, run_id, failed=True)
+    run = client.get_run(run_id)
+    assert run.info.status == "FAILED" and run.data.tags["error"] == "the adaptation moved nothing"
+
+
+def test_store_without_the_earlier_parent_gets_a_new_one(config: Config, sweep: TrackedSweep) -> None:
+    record = Path(config.run_dir) / "mlflow.json"
+    kept = record.read_text()
+    record.write_text(json.dumps({"run_id": "0" * 32}))
+    try:
+        assert mlflow_log.open_sweep(config, "another").run_id != sweep.run_id
+    finally:
+        record.write_text(kept)

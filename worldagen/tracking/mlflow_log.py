@@ -1,0 +1,157 @@
+"""MLflow: one parent run per sweep, one child per trial, metrics over TTT steps, artifacts.
+
+`open_sweep` (driver, once) creates the store and the parent run, or finds both again when a run is resumed; what it
+returns is plain data that travels to the trials, which call the other functions. Nothing is logged twice on resume:
+the parent's id is kept in the run folder, a child is found by its tag, a metric is skipped at steps it already has.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import; a training job should not phone home
+
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from worldagen.config import Config, to_dict
+
+PARENT_TAG = "mlflow.parentRunId"
+TRIAL_TAG = "worldagen.trial"
+_PARENT_FILE = "mlflow.json"
+_PARAMS_PER_BATCH = 100  # the server's limit
+
+
+@dataclass(frozen=True)
+class TrackedSweep:
+    """Where a sweep is tracked."""
+
+    uri: str
+    experiment_id: str
+    run_id: str
+    """The parent run."""
+
+
+def tracking_uri(config: Config) -> str:
+    """The configured MLflow URI, or the sqlite store of the run folder."""
+    return config.tracking.mlflow_uri or f"sqlite:///{_folder(config) / 'mlflow.db'}"
+
+
+def open_sweep(config: Config, name: str, tags: Mapping[str, str] | None = None) -> TrackedSweep:
+    """Create (or, in a run folder that has one, reopen) the parent run `name`; the config becomes its parameters.
+
+    Call it once, in the driver, before any trial logs: the first use of a store creates its tables (some 9 s).
+    """
+    uri = tracking_uri(config)
+    _quiet()
+    client = MlflowClient(uri)
+    record = _folder(config) / _PARENT_FILE
+    earlier = _find_run(client, json.loads(record.read_text())["run_id"]) if record.exists() else None
+    if earlier:
+        client.update_run(earlier.info.run_id, status="RUNNING")
+        return TrackedSweep(uri, earlier.info.experiment_id, earlier.info.run_id)
+    experiment_id = _experiment(client, uri, config.tracking.experiment)
+    run = client.create_run(experiment_id, run_name=name, tags=dict(tags or {}))
+    sweep = TrackedSweep(uri, experiment_id, run.info.run_id)
+    _log_params(client, sweep.run_id, to_dict(config))
+    record.write_text(json.dumps({"run_id": sweep.run_id}))
+    return sweep
+
+
+def open_trial(sweep: TrackedSweep, name: str, params: Mapping[str, Any]) -> str:
+    """Id of the child run of trial `name` under `sweep`, created with `params` if it does not exist yet."""
+    client = _client(sweep)
+    found = client.search_runs(
+        [sweep.experiment_id], f"tags.`{PARENT_TAG}` = '{sweep.run_id}' and tags.`{TRIAL_TAG}` = '{name}'"
+    )
+    if found:
+        client.update_run(found[0].info.run_id, status="RUNNING")
+        return found[0].info.run_id
+    run = client.create_run(sweep.experiment_id, run_name=name, tags={PARENT_TAG: sweep.run_id, TRIAL_TAG: name})
+    _log_params(client, run.info.run_id, params)
+    return run.info.run_id
+
+
+def log_metrics(sweep: TrackedSweep, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+    """Log all `metrics` at TTT step `step` in one request; those that already have a value there are left alone."""
+    client = _client(sweep)
+    now = int(time.time() * 1000)
+    fresh = [
+        Metric(name, float(value), now, step)
+        for name, value in metrics.items()
+        if step not in {known.step for known in client.get_metric_history(run_id, name)}
+    ]
+    client.log_batch(run_id, metrics=fresh)
+
+
+def log_artifacts(sweep: TrackedSweep, run_id: str, path: Path, folder: str = "") -> None:
+    """Copy a file, or all of a folder, to `folder` among the artifacts of a run; the same names are overwritten."""
+    client = _client(sweep)
+    if path.is_dir():
+        client.log_artifacts(run_id, str(path), folder or None)
+    else:
+        client.log_artifact(run_id, str(path), folder or None)
+
+
+def set_tags(sweep: TrackedSweep, run_id: str, tags: Mapping[str, str]) -> None:
+    """Set tags of a run, e.g. why a trial failed."""
+    _client(sweep).log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def close_run(sweep: TrackedSweep, run_id: str, failed: bool = False) -> None:
+    """Mark a run finished or failed."""
+    _client(sweep).set_terminated(run_id, "FAILED" if failed else "FINISHED")
+
+
+def _folder(config: Config) -> Path:
+    return Path(config.run_dir).expanduser().absolute()
+
+
+def _find_run(client: MlflowClient, run_id: str) -> Run | None:
+    """The run, or None if this store does not know it (the URI changed, or the store was deleted)."""
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def _client(sweep: TrackedSweep) -> MlflowClient:
+    return MlflowClient(sweep.uri)
+
+
+def _experiment(client: MlflowClient, uri: str, name: str) -> str:
+    """Id of the experiment `name`. Artifacts of a sqlite store go beside its file, a server decides for itself."""
+    known = client.get_experiment_by_name(name)
+    if known:
+        return known.experiment_id
+    beside = (
+        Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts" if uri.startswith("sqlite:///") else None
+    )
+    return client.create_experiment(name, artifact_location=beside.as_uri() if beside else None)
+
+
+def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
+    flat = [Param(name, str(value)) for name, value in _flatten(params).items()]
+    for first in range(0, len(flat), _PARAMS_PER_BATCH):
+        client.log_batch(run_id, params=flat[first : first + _PARAMS_PER_BATCH])
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat.update(_flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value})
+    return flat
+
+
+def _quiet() -> None:
+    """The creation of the tables is worth no forty log lines."""
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
