@@ -11,8 +11,8 @@ from worldagen.config import Config
 def connect(config: Config) -> None:
     """Connect this process to Ray; does nothing when it already is.
 
-    A job submitted with `ray job submit` joins its own cluster. Otherwise the cluster at `ray_address` (or $RAY_ADDRESS)
-    is joined and this code sent there, without what .rayignore names; with no address a local Ray is started.
+    A job submitted with `ray job submit` joins its own cluster. Otherwise the cluster at `ray_address` (or at
+    $RAY_ADDRESS) is joined and this code sent there, without what .rayignore names; with no address a local Ray starts.
     Raises ConnectionError when there is no cluster at the address.
     """
     if ray.is_initialized():

@@ -37,13 +37,13 @@ class Env(Protocol):
 def make_env(spec: EnvSpec) -> Env:
     """Build the simulator of `spec`. Raises ValueError for an unknown suite or a class that is not there."""
     if ":" in spec.suite:
-        return _imported_class(spec.suite)(spec)
+        return imported_class(spec.suite)(spec)
     from worldagen.envs.libero.env import LiberoEnv  # a simulator's packages are needed only by those who use it
 
     return LiberoEnv(spec)
 
 
-def _imported_class(name: str) -> type:
+def imported_class(name: str) -> type:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)

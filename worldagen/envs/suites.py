@@ -1,7 +1,12 @@
-"""What a suite offers, whichever simulator is behind it."""
+"""What a suite offers and needs, whichever simulator is behind it."""
 
-import importlib
+import os
 from dataclasses import dataclass
+
+from worldagen.config import ConfigError, EnvConfig
+from worldagen.config.checks import suggest
+from worldagen.envs.base import imported_class
+from worldagen.types import EnvSpec
 
 
 @dataclass(frozen=True)
@@ -15,11 +20,39 @@ class TaskInfo:
 def task_infos(suite: str) -> dict[str, TaskInfo]:
     """Every task of a suite by name. An Env of your own lists its tasks in a class attribute `TASKS`.
 
-    Raises ValueError for an unknown suite.
+    Raises ConfigError for an unknown suite.
     """
-    if ":" in suite:
-        module, _, name = suite.partition(":")
-        return dict(getattr(importlib.import_module(module), name).TASKS)
-    from worldagen.envs.libero.tasks import init_states, tasks  # the benchmark's files are read only when it is used
+    try:
+        if ":" in suite:
+            return dict(imported_class(suite).TASKS)
+        from worldagen.envs.libero.tasks import init_states, tasks  # a suite of your own does not need LIBERO
 
-    return {task.name: TaskInfo(task.language, len(init_states(task))) for task in tasks(suite)}
+        return {task.name: TaskInfo(task.language, len(init_states(task))) for task in tasks(suite)}
+    except (ValueError, AttributeError) as error:
+        raise ConfigError(f"env.suite={suite!r}: {error}") from error
+
+
+def check_tasks(suite: str, names: list[str], setting: str) -> None:
+    """Raise ConfigError, naming the `setting`, for a task that the suite does not have."""
+    known = list(task_infos(suite))
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{setting}: {suite} has no task {name!r}; {suggest(name, known)}")
+
+
+def prepare_env(config: EnvConfig) -> EnvSpec:
+    """Find what the simulator needs on this machine (OpenGL, assets) and say what every episode will run in.
+
+    Sets the environment variables that the pool hands on to its workers. Raises GLError or AssetsError.
+    """
+    settings = {"suite": config.suite, "image_size": config.image_size, "visuals": config.visuals}
+    if ":" in config.suite:
+        return EnvSpec(**settings)  # type: ignore[arg-type]
+    from worldagen.envs.gl import choose_gl
+    from worldagen.envs.libero.assets import resolve_assets
+
+    choose_gl(config.gl)
+    assets = resolve_assets(config.assets, config.assets_path)
+    if assets.kind == "official":
+        os.environ["WORLDAGEN_LIBERO_ASSETS"] = str(assets.path)
+    return EnvSpec(**settings, assets=assets.kind)  # type: ignore[arg-type]

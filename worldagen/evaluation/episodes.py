@@ -12,7 +12,7 @@ def evaluation_specs(
     """Initial states 0 .. n-1 of every task under its own instruction.
 
     Two policies' specs at the same position share task, initial state and seed, so their results are paired. Tasks take
-    turns: the first episodes already cover all of them. With `video`, only the `evaluation.videos` episodes to be filmed.
+    turns: the first episodes already cover all of them. With `video`, only the `evaluation.videos` ones to be filmed.
     """
     count = config.evaluation.episodes_per_task
     specs = [

@@ -1,4 +1,4 @@
-"""Exploration episodes: the base policy, noisy and told to do other tasks, meets the test-time scene. No labels, no reward."""
+"""Exploration episodes: the base policy, noisy and told to do other tasks, meets the test-time scene. No labels."""
 
 from collections.abc import Mapping, Sequence
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from worldagen.data.windows import WindowBatch, WindowDataset
-from worldagen.models.pixels import normalise, patchify
+from worldagen.models.pixels import normalise
 from worldagen.models.worldagen import Output, WorldAgen
 from worldagen.types import Trajectory
 
@@ -54,11 +54,6 @@ def decode(model: WorldAgen, batch: ExploredBatch, text: torch.Tensor, *, predic
     windows = batch.windows
     text = text[:, None].expand(-1, windows.state.shape[1], -1)
     return model.decode(batch.features, windows.state, text, windows.action.flatten(1, 2), predict_image=predict_image)
-
-
-def frame_patches(windows: WindowBatch, patch: int) -> torch.Tensor:
-    """Normalised patches of all K + 1 frames of both cameras: float32 (B, K + 1, 2, patches, patch * patch * 3)."""
-    return patchify(normalise(torch.stack([windows.primary, windows.wrist], dim=2)), patch)
 
 
 def _encode(model: WorldAgen, trajectory: Trajectory) -> torch.Tensor:
