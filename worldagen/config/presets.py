@@ -22,6 +22,7 @@ _PAPER: dict[str, Any] = {
     "decoder_heads": 16,
     "observation_queries": 9,
     "text": "clip",
+    "unused_parameters": True,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -107,6 +107,8 @@ class ModelConfig:
     """Also predict the next robot state (off in every published run)."""
     text: str = one_of("words", "clip")
     """`words`: a small word embedding trained with the model; `clip`: frozen CLIP ViT-B/32 sentence features."""
+    unused_parameters: bool = False
+    """Keep the parameters that the published weights carry but never use (state head, token embedding)."""
 
 
 @dataclass

@@ -1,0 +1,185 @@
+"""Adapters: low-rank updates (LoRA; Hu et al., 2022) of the backbone's projections, by peft.
+
+Several live beside one base model. They are small, they are files, and they remember which base weights they were
+made for. The base is frozen when the first is added and stays as it is, bit for bit; with no adapter in use so do the
+outputs.
+"""
+
+import json
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file, save_file
+
+from worldagen.models.folders import fresh_folder
+from worldagen.models.weights import fingerprint
+from worldagen.models.worldagen import WorldAgen
+
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+FORMAT_VERSION = 1
+BASE = "__base__"
+"""peft's name, in a mixed batch, for a sample without adapter."""
+
+
+class AdapterError(ValueError):
+    """An adapter that does not fit the model it is loaded into."""
+
+
+def add(model: WorldAgen, name: str, rank: int, alpha: float, seed: int = 0) -> None:
+    """Add a fresh adapter and use it: scaled by alpha / rank, random A (from `seed`), zero B, so that outputs stay.
+
+    Freezes the whole base model. Raises AdapterError for a name in use or one that cannot be a module's.
+    """
+    if name in names(model):
+        raise AdapterError(f"adapter {name!r} is already loaded; remove it first or choose another name")
+    if not name or "." in name or name == BASE:
+        raise AdapterError(f"adapter name {name!r} is empty, reserved, or holds a dot; choose another")
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are intended
+        torch.manual_seed(seed)
+        model.backbone.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(TARGETS)), name)  # type: ignore[arg-type]
+    model.requires_grad_(False)
+    use(model, name)
+
+
+def use(model: WorldAgen, name: str | None) -> None:
+    """Run with adapter `name`, which becomes trainable, or with none. Raises AdapterError when it is not loaded."""
+    if name is not None:
+        _require(model, name)
+    for layer in _layers(model).values():
+        if name is not None:
+            layer.set_adapter(name)
+        layer.enable_adapters(name is not None)
+
+
+@contextmanager
+def mixed(model: WorldAgen, wanted: Sequence[str | None]) -> Iterator[None]:
+    """Within the block, sample i of a batch runs with adapter `wanted[i]` (None: the base). For inference only.
+
+    Equal to running each sample alone, up to rounding. Afterwards no adapter is in use.
+    """
+    chosen = set(wanted)
+    use(model, next((name for name in chosen if name is not None), None))
+    hooks = []
+    if len(chosen) > 1:
+        for name in chosen - {None}:
+            _require(model, str(name))
+        routed = {"adapter_names": [BASE if name is None else name for name in wanted]}
+        hooks = [
+            layer.register_forward_pre_hook(lambda _, args, kwargs: (args, {**kwargs, **routed}), with_kwargs=True)
+            for layer in _layers(model).values()
+        ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        use(model, None)
+
+
+def remove(model: WorldAgen, name: str) -> None:
+    """Forget adapter `name`; afterwards none is in use."""
+    _require(model, name)
+    model.backbone.delete_adapter(name)
+    use(model, None)
+
+
+def names(model: WorldAgen) -> tuple[str, ...]:
+    """Loaded adapters."""
+    return tuple(getattr(model.backbone, "peft_config", {}))
+
+
+def parameters(model: WorldAgen, name: str) -> list[torch.nn.Parameter]:
+    """What an optimiser trains: both factors of every wrapped layer."""
+    _require(model, name)
+    return [parameter for layer in _layers(model).values() for parameter in _factors(layer, name)]
+
+
+def state(model: WorldAgen, name: str) -> dict[str, torch.Tensor]:
+    """Copies of the adapter's tensors, named `layers.0.self_attn.q_proj.lora_A.weight` and so on."""
+    return {key: tensor.detach().clone() for key, tensor in _tensors(model, name).items()}
+
+
+def set_state(model: WorldAgen, name: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Overwrite the adapter's tensors in place. Raises AdapterError when names or shapes differ."""
+    own = _tensors(model, name)
+    wrong = sorted(set(own) ^ set(tensors))
+    wrong += [key for key in own if key in tensors and own[key].shape != tensors[key].shape]
+    if wrong:
+        raise AdapterError(f"adapter {name!r}: {len(wrong)} tensors are missing, unexpected or mis-shaped: {wrong[:8]}")
+    with torch.no_grad():
+        for key, tensor in own.items():
+            tensor.copy_(tensors[key])
+
+
+@torch.no_grad()
+def update_norm(model: WorldAgen, name: str) -> float:
+    """Frobenius norm of the change that the adapter makes to all weights together; 0 means that it changes nothing."""
+    total = 0.0
+    for layer in _layers(model).values():
+        a, b = _factors(layer, name)
+        # |BA|^2 = sum((B'B) * (AA')): two rank x rank products instead of the full matrix.
+        total += layer.scaling[name] ** 2 * float(((b.T @ b) * (a @ a.T)).sum())
+    return math.sqrt(max(total, 0.0))
+
+
+def save(model: WorldAgen, name: str, folder: str | Path, provenance: Mapping[str, Any]) -> Path:
+    """Write `adapter.safetensors` and `adapter.json` (rank, alpha, fingerprint of the base, provenance), atomically."""
+    layer = next(iter(_layers(model).values()))
+    about = {
+        "format_version": FORMAT_VERSION,
+        "base": fingerprint(model),
+        "rank": layer.r[name],
+        "alpha": layer.lora_alpha[name],
+        "provenance": dict(provenance),
+    }
+    with fresh_folder(folder) as new:
+        save_file(state(model, name), new / "adapter.safetensors")
+        (new / "adapter.json").write_text(json.dumps(about, indent=2) + "\n")
+    return Path(folder)
+
+
+def load(model: WorldAgen, name: str, folder: str | Path) -> None:
+    """Add the adapter of `folder` under `name`; it is in use afterwards.
+
+    Raises AdapterError when the folder holds none, or one that was made for other base weights.
+    """
+    path = Path(folder) / "adapter.json"
+    if not path.is_file():
+        raise AdapterError(f"{folder} holds no adapter (no adapter.json)")
+    about = json.loads(path.read_text())
+    if about["base"] != (own := fingerprint(model)):
+        raise AdapterError(
+            f"{folder} was made for base weights {about['base']}, this model's are {own}; load the matching checkpoint"
+        )
+    tensors = load_file(path.with_name("adapter.safetensors"))
+    add(model, name, about["rank"], about["alpha"])
+    set_state(model, name, tensors)
+
+
+def _layers(model: WorldAgen) -> dict[str, Any]:
+    return {key: module for key, module in model.backbone.named_modules() if isinstance(module, LoraLayer)}
+
+
+def _factors(layer: Any, name: str) -> tuple[torch.nn.Parameter, torch.nn.Parameter]:
+    return layer.lora_A[name].weight, layer.lora_B[name].weight
+
+
+def _tensors(model: WorldAgen, name: str) -> dict[str, torch.nn.Parameter]:
+    _require(model, name)
+    found = {}
+    for key, layer in _layers(model).items():
+        found[f"{key}.lora_A.weight"], found[f"{key}.lora_B.weight"] = _factors(layer, name)
+    return found
+
+
+def _require(model: WorldAgen, name: str) -> None:
+    if name not in names(model):
+        raise AdapterError(f"adapter {name!r} is not loaded; loaded: {', '.join(names(model)) or 'none'}")

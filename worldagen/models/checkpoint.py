@@ -1,0 +1,97 @@
+"""Our checkpoint format: a folder with `model.safetensors` (base weights) and `config.json` (all the rest).
+
+config.json holds format_version, config (ModelConfig), conventions (units and signs that the weights expect),
+fingerprint (of config and weights, verified on loading) and provenance (whatever the trainer tells). Adapters are not
+part of it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from worldagen.config import ModelConfig
+from worldagen.models import weights
+from worldagen.models.folders import fresh_folder
+from worldagen.models.weights import CheckpointError, base_state, load_exactly
+from worldagen.models.worldagen import WorldAgen
+
+FORMAT_VERSION = 1
+CONVENTIONS = {
+    "image": "upright",
+    "gripper": "+1 open, -1 close",
+    "rotation": "axis-angle, radians",
+    "pairing": "frame k, actions k -> frame k + 1",
+}
+"""worldagen's own. Published weights were trained with others, which their importer records instead."""
+
+
+def save(
+    model: WorldAgen,
+    folder: str | Path,
+    provenance: Mapping[str, Any],
+    conventions: Mapping[str, str] = CONVENTIONS,
+) -> Path:
+    """Write the checkpoint, atomically: a reader finds the old one, or the new one."""
+    about = {
+        "format_version": FORMAT_VERSION,
+        "config": dataclasses.asdict(model.config),
+        "conventions": dict(conventions),
+        "fingerprint": weights.fingerprint(model),
+        "provenance": dict(provenance),
+    }
+    with fresh_folder(folder) as new:
+        save_file({name: tensor.contiguous() for name, tensor in base_state(model).items()}, new / "model.safetensors")
+        (new / "config.json").write_text(json.dumps(about, indent=2) + "\n")
+    return Path(folder)
+
+
+def load(folder: str | Path) -> WorldAgen:
+    """The model of a checkpoint folder, in evaluation mode, on the CPU.
+
+    Raises CheckpointError when there is none, when it is damaged, or when weights and configuration do not fit.
+    """
+    folder = Path(folder)
+    about = describe(folder)
+    model = WorldAgen(model_config(about["config"], folder))
+    try:
+        tensors = load_file(folder / "model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder / 'model.safetensors'} cannot be read: {error}") from error
+    load_exactly(model, tensors, str(folder))
+    if weights.fingerprint(model) != about["fingerprint"]:
+        raise CheckpointError(f"{folder}: config.json and model.safetensors do not belong together, or were changed")
+    return model.eval()
+
+
+def describe(folder: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint's config.json. Raises CheckpointError when there is none that we can read."""
+    path = Path(folder) / "config.json"
+    try:
+        about = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} is not a checkpoint folder: it holds no config.json") from error
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    if about.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {about.get('format_version')}, this worldagen reads {FORMAT_VERSION}"
+        )
+    return about
+
+
+def fingerprint(source: WorldAgen | str | Path) -> str:
+    """Fingerprint of a model, or the recorded one of a checkpoint folder."""
+    return weights.fingerprint(source) if isinstance(source, WorldAgen) else describe(source)["fingerprint"]
+
+
+def model_config(settings: Mapping[str, Any], folder: Path) -> ModelConfig:
+    """ModelConfig of a saved dict. Raises CheckpointError naming settings that are missing or unknown."""
+    known = {field.name for field in dataclasses.fields(ModelConfig)}
+    if wrong := known.symmetric_difference(settings):
+        raise CheckpointError(f"{folder / 'config.json'}: settings missing or unknown: {', '.join(sorted(wrong))}")
+    return ModelConfig(**settings)

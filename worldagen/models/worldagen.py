@@ -1,0 +1,200 @@
+"""WorldAgen: one backbone, two readers. The policy predicts the next actions, the world model the next observation.
+
+Every observation of the window becomes a chunk of tokens: instruction, robot state, executed actions, both camera
+images, then learned queries that the world model (what will the cameras see after these actions?) and the policy (which
+actions come next?) read out. Who sees what is decided by the attention mask alone (mask.py).
+
+Adapters (adapter.py) touch the backbone only, so the features of a frame are computed once, whatever adapter is in use:
+`forward` is `encode_frames` followed by `decode`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from worldagen.config import ModelConfig
+from worldagen.models.backbone import make_backbone, run
+from worldagen.models.heads import ImageDecoder, PoseEmbedding, PoseHead
+from worldagen.models.inputs import check_config, check_decode, check_frames
+from worldagen.models.mask import attention_mask
+from worldagen.models.resampler import Resampler
+from worldagen.models.text import TEXT_WIDTH, ClipText, WordEmbedding
+from worldagen.models.tokens import CAMERAS, GROUPS, INPUTS, Layout
+from worldagen.models.vision import VisionTransformer
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the model predicts for each of K chunks."""
+
+    arm: torch.Tensor
+    """(B, K, a, 6) in (-1, 1)."""
+    gripper: torch.Tensor
+    """(B, K, a, 1): probability of open."""
+    image: torch.Tensor | None
+    """(B * K, 2, patches, patch * patch * 3): next frame of both cameras, in patches of normalised pixels."""
+    next_arm: torch.Tensor | None = None
+    """(B, K, 6): next arm state, with `predict_state` only."""
+    next_gripper: torch.Tensor | None = None
+    """(B, K, 1): probability that the gripper is then commanded open."""
+
+
+class WorldAgen(nn.Module):
+    """The model of `config`, freshly initialised. Raises ValueError for sizes that do not fit each other."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        check_config(config)
+        self.config = config
+        self.layout = layout_of(config)
+        hidden, width = config.hidden, config.vision_width
+
+        self.vision = VisionTransformer(
+            config.image_size, config.patch_size, width, config.vision_depth, config.vision_heads
+        )
+        self.resampler = Resampler(
+            width,
+            config.resampler_queries,
+            config.resampler_depth,
+            config.resampler_heads,
+            config.resampler_head_dim,
+        )
+        self.primary_projector, self.wrist_projector = nn.Linear(width, hidden), nn.Linear(width, hidden)
+        self.primary_cls_projector, self.wrist_cls_projector = nn.Linear(width, hidden), nn.Linear(width, hidden)
+        self.text_projector = nn.Linear(TEXT_WIDTH, hidden)
+        self.state_embedding = PoseEmbedding(hidden)
+        self.action_embedding = PoseEmbedding(hidden)
+
+        self.observation_queries = nn.Parameter(torch.zeros(CAMERAS * config.observation_queries, hidden))
+        self.policy_query = nn.Parameter(torch.zeros(1, hidden))
+        self.state_query = nn.Parameter(torch.zeros(1, hidden)) if config.predict_state else None
+        self.offset = nn.Parameter(torch.randn(hidden) * 0.02)
+        self.input_norm = nn.LayerNorm(hidden)
+        self.backbone = make_backbone(config)
+
+        self.action_head = PoseHead(hidden)
+        self.state_head = PoseHead(hidden) if config.predict_state or config.unused_parameters else None
+        side, values = config.image_size // config.patch_size, config.patch_size**2 * 3
+        self.image_decoder = ImageDecoder(
+            hidden, config.observation_queries, side, values, config.decoder_depth, config.decoder_heads
+        )
+        self.apply(_initialise)
+        self.mask = nn.Buffer(attention_mask(self.layout, config.mask), persistent=False)
+        self.all_rows = nn.Buffer(self.layout.positions(GROUPS), persistent=False)
+        self.policy_rows = nn.Buffer(self.layout.positions((*INPUTS, "policy")), persistent=False)
+
+        # After initialisation: the word table keeps torch's own, CLIP is frozen and no part of the weights.
+        self.words = WordEmbedding() if config.text == "words" else None
+        self._clip = ClipText() if config.text == "clip" else None
+        self.vision.requires_grad_(not config.vision_frozen)
+
+    def forward(
+        self,
+        image_primary: torch.Tensor,
+        image_wrist: torch.Tensor,
+        state: torch.Tensor,
+        text_embedding: torch.Tensor,
+        action: torch.Tensor,
+        predict_image: bool = True,
+    ) -> Output:
+        """Frames (B, K, 3, H, W) of both cameras, normalised (pixels.normalise); the rest as in `decode`."""
+        features = self.encode_frames(image_primary.flatten(0, 1), image_wrist.flatten(0, 1))
+        features = features.unflatten(0, image_primary.shape[:2])
+        return self.decode(features, state, text_embedding, action, predict_image)
+
+    def encode_frames(self, image_primary: torch.Tensor, image_wrist: torch.Tensor) -> torch.Tensor:
+        """Normalised images (N, 3, H, W) of both cameras -> features (N, F, hidden), independent of any adapter.
+
+        Raises ValueError for another image size or values that are not finite.
+        """
+        check_frames(self.config, image_primary, image_wrist)
+        primary, wrist = self.vision(torch.cat([image_primary, image_wrist])).chunk(2)
+        latents_primary, latents_wrist = self.resampler(torch.cat([primary[:, 1:], wrist[:, 1:]])).chunk(2)
+        return torch.cat(
+            [
+                self.primary_projector(latents_primary),
+                self.wrist_projector(latents_wrist),
+                self.primary_cls_projector(primary[:, :1]),
+                self.wrist_cls_projector(wrist[:, :1]),
+            ],
+            dim=1,
+        )
+
+    def encode_text(self, sentences: Sequence[str]) -> torch.Tensor:
+        """Sentences -> (B, 512). CLIP features are computed once per sentence."""
+        if self.words is not None:
+            return self.words(sentences)
+        assert self._clip is not None
+        return self._clip(sentences).to(self.offset.device)
+
+    def decode(
+        self,
+        features: torch.Tensor,
+        state: torch.Tensor,
+        text_embedding: torch.Tensor,
+        action: torch.Tensor,
+        predict_image: bool = True,
+    ) -> Output:
+        """From a window's features (B, K, F, hidden) to its predictions.
+
+        state (B, K, 7), text_embedding (B, K, 512), action (B, K * a, 7); gripper values count as open iff >= 1.
+        Without `predict_image` the world-model queries and the image decoder are left out; the actions stay the same.
+        Raises ValueError for other shapes and for values that are not finite.
+        """
+        check_decode(self.layout, features, state, text_embedding, action)
+        batch, chunks = features.shape[:2]
+        tokens = {
+            "text": self.text_projector(text_embedding)[:, :, None],
+            "state": self.state_embedding(state)[:, :, None],
+            "action": self.action_embedding(action).unflatten(1, (chunks, -1)),
+            "image": features[:, :, :-CAMERAS],
+            "cls": features[:, :, -CAMERAS:],
+            **{name: query.expand(batch, chunks, -1, -1) for name, query in self._queries(predict_image).items()},
+        }
+        x = self.input_norm(torch.cat(list(tokens.values()), dim=2) + self.offset).flatten(1, 2)
+        # Nothing attends to a query, so the rest is the same without the world model's; positions must stay, though.
+        rows = self.all_rows if predict_image else self.policy_rows
+        x = run(self.backbone, x, self.mask[rows][:, rows], rows).unflatten(1, (chunks, -1))
+        read = dict(zip(tokens, x.split([token.shape[2] for token in tokens.values()], dim=2), strict=True))
+
+        arm, gripper = self.action_head(read["policy"])
+        next_arm = next_gripper = None
+        if self.state_head is not None and "next_state" in read:
+            next_arm, next_gripper = self.state_head(read["next_state"][:, :, 0])
+        image = self._image(read["observation"]) if predict_image else None
+        return Output(arm, gripper, image, next_arm, next_gripper)
+
+    def _queries(self, predict_image: bool) -> dict[str, torch.Tensor]:
+        """Learned query tokens (n, hidden) of each prediction group in use, in sequence order."""
+        queries = {"policy": self.policy_query.expand(self.layout.actions, -1)}
+        if not predict_image:
+            return queries
+        if self.state_query is not None:
+            queries = {"next_state": self.state_query, **queries}
+        return {"observation": self.observation_queries, **queries}
+
+    def _image(self, queries: torch.Tensor) -> torch.Tensor:
+        """(B, K, 2 * queries, hidden) -> (B * K, 2, patches, values)."""
+        frames = queries.flatten(0, 1).unflatten(1, (CAMERAS, -1))
+        return self.image_decoder(frames.flatten(0, 1)).unflatten(0, (-1, CAMERAS))
+
+
+def layout_of(config: ModelConfig) -> Layout:
+    """The token layout of a model of `config`."""
+    return Layout(
+        chunks=config.chunks,
+        actions=config.actions_per_chunk,
+        queries=config.resampler_queries,
+        observation_queries=config.observation_queries,
+        predict_state=config.predict_state,
+    )
+
+
+def _initialise(module: nn.Module) -> None:
+    """Published initialisation: Xavier-uniform linear layers, zero biases (torch's LayerNorm default is the same)."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
