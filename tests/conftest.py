@@ -1,0 +1,27 @@
+"""Fixtures that every test may use."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """One local Ray of two CPUs for the whole session, with its home and its files in a temporary folder."""
+    import ray  # only the tests that need it pay for it
+
+    from worldagen.envs.cache import cache_dir
+
+    with tempfile.TemporaryDirectory(prefix="ray") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORLDAGEN_CACHE", str(cache_dir()))  # what was generated once need not be generated again
+        patch.setenv("HOME", folder)
+        patch.setenv("RAY_TMPDIR", folder)
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+        ray.init("local", num_cpus=2, include_dashboard=False, logging_level="WARNING")
+        yield
+        ray.shutdown()

@@ -1,0 +1,13 @@
+"""Errors that no retry can mend. They end the run that met them and reach the caller of `Pool.run`."""
+
+
+class RunError(RuntimeError):
+    """The episodes of a run cannot be run as they are asked for."""
+
+
+class PolicyError(RunError):
+    """The policy cannot answer: unknown adapter, another checkpoint, a dead inference server."""
+
+
+class EnvError(RunError):
+    """The simulator of a spec cannot be built: unknown suite, missing assets, no OpenGL."""

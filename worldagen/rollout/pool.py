@@ -1,0 +1,125 @@
+"""`pool.run(specs)`: every episode exactly once, on the simulator workers of a Ray cluster.
+
+    pool = Pool.start(config.pool, run_dir / "evaluation", servers)
+    for result in pool.run(specs, description="evaluate"):
+        ...
+    pool.close()
+
+A finished episode is in `<storage>/episodes.jsonl` before its result is handed out, so the same call after whatever
+interruption runs only what is missing. A `Pool` is a handle: pickle it to share the pool with Tune trials.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import ActorUnavailableError, RayTaskError
+
+from worldagen.config import PoolConfig
+from worldagen.rollout.dispatcher import Dispatcher
+from worldagen.rollout.stats import PoolStats
+from worldagen.tracking.progress import progress
+from worldagen.types import EpisodeResult, EpisodeSpec
+
+WINDOW = 2000
+"""Specs that a run has handed over without having their results: bounds the memory of queue and results."""
+PASSED_ON = ("MUJOCO_GL", "PYOPENGL_PLATFORM", "MUJOCO_EGL_DEVICE_ID", "WORLDAGEN_CACHE", "WORLDAGEN_LIBERO_ASSETS")
+"""Environment variables that workers take over from the process that starts the pool."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Handle of a pool; usable from any process of the Ray cluster."""
+
+    actor: Any
+    storage: Path
+
+    @classmethod
+    def start(cls, config: PoolConfig, storage: Path | str, servers: Sequence[Any] = ()) -> "Pool":
+        """Start a pool that keeps its episode log and recordings in `storage` (which every node must see).
+
+        Workers start with the first run. Raises LogError for a log that is damaged or in use, OSError for a folder that
+        cannot be written.
+        """
+        storage = Path(storage).absolute()
+        env_vars = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        dispatcher: Any = ray.remote(Dispatcher)
+        actor = dispatcher.options(num_cpus=0, max_restarts=-1, max_concurrency=1000).remote(
+            config, storage, list(servers), env_vars
+        )
+        _call(actor.open)
+        return cls(actor, storage)
+
+    @property
+    def trajectories(self) -> Path:
+        """Folder of the recordings: `<key>.parquet`, and `<key>.mp4` for videos."""
+        return self.storage / "trajectories"
+
+    def run(self, specs: Iterable[EpisodeSpec], description: str = "") -> Iterator[EpisodeResult]:
+        """Yield one result for each spec, as they finish. With a description, shows progress under that name.
+
+        `specs` may be a long iterator: it is drawn from as results come back. Raises ValueError if it is empty or
+        repeats a spec, PolicyError or EnvError if the episodes cannot be run as asked, OSError if a result cannot be
+        stored.
+        """
+        total = len(specs) if isinstance(specs, Sized) else None
+        if isinstance(specs, Sequence):
+            specs = list(_checked(specs))  # a list is refused before its first episode
+        results = self._stream(_checked(specs))
+        return progress(results, total, description, "episode") if description else results
+
+    def stats(self) -> PoolStats:
+        return _call(self.actor.report)
+
+    def close(self) -> None:
+        """End the workers and let go of the log. Runs in progress end with an error."""
+        _call(self.actor.close)
+        ray.kill(self.actor)
+
+    def _stream(self, specs: Iterator[EpisodeSpec]) -> Iterator[EpisodeResult]:
+        run_id = uuid.uuid4().hex
+        pending: dict[str, EpisodeSpec] = {}
+        try:
+            while True:
+                new = list(islice(specs, WINDOW - len(pending)))
+                pending.update((spec.key, spec) for spec in new)
+                if not pending:
+                    return
+                for result in self._exchange(run_id, new, pending):
+                    if pending.pop(result.spec.key, None):
+                        yield result
+        finally:
+            self.actor.leave.remote(run_id)
+
+    def _exchange(self, run_id: str, new: list[EpisodeSpec], pending: dict[str, EpisodeSpec]) -> list[EpisodeResult]:
+        try:
+            return _call(self.actor.exchange, run_id, new)
+        except ActorUnavailableError:  # its process died; Ray restarts it, and what had finished is in its log
+            time.sleep(1.0)
+            _call(self.actor.open)
+            return _call(self.actor.exchange, run_id, list(pending.values()))
+
+
+def _checked(specs: Iterable[EpisodeSpec]) -> Iterator[EpisodeSpec]:
+    seen: set[str] = set()
+    for spec in specs:
+        if spec.key in seen:
+            raise ValueError(f"a spec repeats: {spec}; each episode of a run must differ, in its seed for example")
+        seen.add(spec.key)
+        yield spec
+    if not seen:
+        raise ValueError("no specs to run: the list is empty")
+
+
+def _call(method: Any, *arguments: Any) -> Any:
+    """Call the dispatcher; what it raised is raised here as it was."""
+    try:
+        return ray.get(method.remote(*arguments))
+    except RayTaskError as error:
+        raise error.cause from None
