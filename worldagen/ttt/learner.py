@@ -1,7 +1,7 @@
 """Test-time training: LoRA steps on the world model's loss over explored episodes. Plain torch.
 
-Nothing but the adapter moves, the learning rate is constant and batch order is a function of (seed, step): so the adapter
-after 16 steps is the same whether the run went on to 64 or not, and one run serves every smaller step count.
+Nothing but the adapter moves, the learning rate is constant and batch order is a function of (seed, step): so the
+adapter after 16 steps is the same whether the run went on to 64 or not, and one run serves every smaller step count.
 """
 
 import math
@@ -53,8 +53,8 @@ class Adaptation:
 class Learner:
     """One adaptation of `model` (which it changes: an adapter named NAME is added and used).
 
-    Trains on the windows of `training`, measures on those of `heldout`. `instructions` are the sentences under which the
-    drift of the policy is measured; they take turns over the held-out windows.
+    Trains on the windows of `training`, measures on those of `heldout`. `instructions` are the sentences under which
+    the drift of the policy is measured; they take turns over the held-out windows.
     """
 
     def __init__(
@@ -71,8 +71,7 @@ class Learner:
         self.training, self.heldout = ExploredWindows(model, training), ExploredWindows(model, heldout)
         self.instructions = model.encode_text(instructions).detach()
         adapter.add(model, NAME, how.rank, how.alpha, how.seed)
-        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(self.parameters, lr=how.learning_rate, weight_decay=how.weight_decay)
+        self.optimiser = self._optimiser()
         self.training_loss: list[float] = []
         self.base_actions = self._actions()  # a fresh adapter leaves the outputs as they are: these are the base's
         self.seconds = time.perf_counter() - started
@@ -96,7 +95,7 @@ class Learner:
         loss = image_loss(_image(output), self._patches(batch)[:, 1:], self._full(batch))
         self.optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.how.grad_clip)
+        torch.nn.utils.clip_grad_norm_(adapter.parameters(self.model, NAME), self.how.grad_clip)
         self.optimiser.step()
         if not math.isfinite(value := loss.item()):
             raise AdaptationError(
@@ -148,7 +147,7 @@ class Learner:
 
     @torch.no_grad()
     def _actions(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The current policy's arm (n, a, 6) and gripper (n, a, 1) outputs at all real chunks of the held-out windows."""
+        """The policy's arm (n, a, 6) and gripper (n, a, 1) outputs at all real chunks of the held-out windows."""
         arms, grippers = [], []
         for batch, indices in self._heldout_batches():
             text = self.instructions[torch.from_numpy(indices % len(self.instructions))]
@@ -199,14 +198,14 @@ class Learner:
         """Go on from what `save` left in `folder`, as though this learner had taken those steps itself."""
         adapter.remove(self.model, NAME)
         adapter.load(self.model, NAME, folder)
-        adapter.use(self.model, NAME)
-        self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=self.how.learning_rate, weight_decay=self.how.weight_decay
-        )
+        self.optimiser = self._optimiser()
         self.optimiser.load_state_dict(torch.load(folder / _OPTIMISER_FILE, weights_only=True))
         self.training_loss = list(snapshot.training_loss)
         self.seconds = snapshot.seconds
+
+    def _optimiser(self) -> torch.optim.AdamW:
+        parameters = adapter.parameters(self.model, NAME)
+        return torch.optim.AdamW(parameters, lr=self.how.learning_rate, weight_decay=self.how.weight_decay)
 
     def _patches(self, batch: ExploredBatch) -> torch.Tensor:
         """Normalised patches (B, K + 1, 2, patches, values) of a batch's frames."""

@@ -31,8 +31,10 @@ def read_snapshot(folder: Path) -> Snapshot | None:
     if not path.exists():
         return None
     data = json.loads(path.read_text())
-    return Snapshot(**{
-        **data,
-        "measurement": Measurement(**data["measurement"]),
-        "training_loss": tuple(data["training_loss"]),
-    })
+    return Snapshot(
+        **{
+            **data,
+            "measurement": Measurement(**data["measurement"]),
+            "training_loss": tuple(data["training_loss"]),
+        }
+    )

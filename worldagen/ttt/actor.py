@@ -1,0 +1,112 @@
+"""A learner on the cluster: idempotent snapshots of one adaptation, and the Ray actor around them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import ray
+import torch
+from ray.actor import ActorHandle
+
+from worldagen.config import content_key
+from worldagen.data import trajectories
+from worldagen.models import checkpoint
+from worldagen.models.folders import fresh_folder
+from worldagen.ttt.learner import Adaptation, Learner
+from worldagen.ttt.snapshot import Snapshot, read_snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptationJob:
+    """Everything that one adaptation is made of; picklable."""
+
+    checkpoint: Path
+    """Folder of the base weights."""
+    base: str
+    """Their fingerprint."""
+    training: tuple[Path, ...]
+    """Trajectory files that the adapter learns from."""
+    heldout: tuple[Path, ...]
+    """Trajectory files that measure it."""
+    how: Adaptation
+    instructions: tuple[str, ...]
+    """Sentences under which the policy's drift is measured."""
+    changed_threshold: float
+    steps: tuple[int, ...]
+    """Step counts at which snapshots are wanted, ascending."""
+    adapters: Path
+    """Folder of all adapters; each version has a folder of its own in it."""
+    device: str = "cpu"
+    threads: int = 1
+
+    def version(self, steps: int) -> str:
+        """Name of the adapter after `steps` steps: a key of all that it and its measurement depend on."""
+        heldout = [path.stem for path in self.heldout]
+        measured = content_key(self.base, heldout, self.instructions, self.changed_threshold)
+        if steps == 0:
+            return f"base-{measured}"
+        return content_key(measured, [path.stem for path in self.training], asdict(self.how), steps)
+
+    def folder(self, steps: int) -> Path:
+        return self.adapters / self.version(steps)
+
+
+class SnapshotMaker:
+    """Makes the snapshots of a job in ascending order, reading back those that an earlier process finished."""
+
+    def __init__(self, job: AdaptationJob) -> None:
+        self.job = job
+        self._learner: Learner | None = None
+
+    def snapshot(self, steps: int) -> Snapshot:
+        """The snapshot after `steps` steps. Raises AdaptationError as `Learner` does."""
+        folder = self.job.folder(steps)
+        if found := read_snapshot(folder):
+            return found
+        learner = self._learner or self._start(before=steps)
+        self._learner = None  # until the steps are done: a learner that failed half-way must not be gone on with
+        learner.advance(steps - learner.steps)
+        with fresh_folder(folder) as new:
+            snapshot = learner.save(new, self._provenance(steps))
+        self._learner = learner
+        return snapshot
+
+    def _start(self, before: int) -> Learner:
+        """A learner that has taken as many steps as the latest finished snapshot holds."""
+        job = self.job
+        learner = Learner(
+            checkpoint.load(job.checkpoint).to(job.device),
+            [trajectories.load(path) for path in job.training],
+            [trajectories.load(path) for path in job.heldout],
+            job.how,
+            job.instructions,
+            job.changed_threshold,
+        )
+        for steps in sorted(job.steps, reverse=True):
+            if 0 < steps < before and (found := read_snapshot(job.folder(steps))):
+                learner.restore(job.folder(steps), found)
+                break
+        return learner
+
+    def _provenance(self, steps: int) -> Mapping[str, object]:
+        return {
+            **asdict(self.job.how),
+            "steps": steps,
+            "base": self.job.base,
+            "episodes": [path.stem for path in self.job.training],
+        }
+
+
+class _Actor(SnapshotMaker):
+    def __init__(self, job: AdaptationJob) -> None:
+        torch.set_num_threads(job.threads)
+        super().__init__(job)
+
+
+def start_learner(job: AdaptationJob, gpus: float = 0.0) -> ActorHandle:
+    """An actor with the methods of `SnapshotMaker`. It reserves no CPU, since the simulators own those.
+
+    If its process dies, Ray starts it again and repeats the call, which goes on from the last snapshot.
+    """
+    options = {"num_cpus": 0, "num_gpus": gpus, "max_restarts": 2, "max_task_retries": 2}
+    return ray.remote(_Actor).options(**options).remote(job)
