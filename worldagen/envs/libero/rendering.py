@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 PALE, BLUE, DARK, ORANGE = "0.93 0.93 0.95 1", "0.3 0.42 0.6 1", "0.22 0.22 0.26 1", "1 0.5 0 1"
 
-# Body -> what it is drawn as, in place of its visual meshes. Links alternate in colour so that the posture of the arm
-# shows at 64 pixels; the fingers have a colour of their own. The collision mesh of link 1 has 12,500 triangles, so it is
-# drawn as the capsule that MuJoCo fits to it.
+# Body -> what it is drawn as, in place of its visual meshes. Links alternate in colour, so that the posture of the arm
+# shows at 64 pixels, and the fingers have a colour of their own. The collision mesh of link 1 is as fine as its visual
+# mesh (12,500 triangles), so MuJoCo fits a capsule to it.
 LOOKS = {
     **{
         f"robot0_link{number}": {"type": "mesh", "mesh": f"robot0_link{number}", "rgba": (PALE, BLUE)[number % 2]}
@@ -29,7 +29,7 @@ LOOKS = {
 HIDDEN = {"type": "sphere", "size": "0.001", "group": "4"}
 
 QUALITY = {"offsamples": "0", "shadowsize": "0", "numslices": "16", "numstacks": "8", "numquads": "1"}
-HEADLIGHT = {"ambient": "0.3 0.3 0.3", "diffuse": "0.4 0.4 0.4", "specular": "0 0 0"}
+HEADLIGHT = {"ambient": "0.3 0.3 0.3", "diffuse": "0.2 0.2 0.2", "specular": "0 0 0"}
 
 
 def light_xml(xml: str, image_size: int) -> str:

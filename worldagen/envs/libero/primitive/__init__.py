@@ -14,9 +14,6 @@ from worldagen.envs.libero.primitive.fixtures import FIXTURES
 from worldagen.envs.libero.primitive.mjcf import thing_xml
 from worldagen.envs.libero.primitive.objects import OBJECTS
 
-VERSION = 1
-"""Goes up whenever the generated tree changes, so that cached trees are not mistaken for new ones."""
-
 SUITES = ("libero_goal",)
 """The suites whose objects and scenes are in the tables."""
 

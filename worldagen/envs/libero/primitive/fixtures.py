@@ -14,7 +14,7 @@ from worldagen.envs.libero.primitive.shapes import (
 )
 
 WALNUT = (0.33, 0.19, 0.1)
-DRAWER = (0.47, 0.28, 0.15)
+DRAWER = (0.62, 0.4, 0.2)
 STEEL = (0.8, 0.82, 0.85)
 IRON = (0.5, 0.52, 0.55)
 BLACK = (0.05, 0.05, 0.06)

@@ -14,7 +14,7 @@ from worldagen.envs.libero.primitive.shapes import (
 
 BLACK = (0.06, 0.06, 0.08)
 DARK_GREY = (0.16, 0.16, 0.2)
-WHITE = (0.95, 0.95, 0.93)
+WHITE = (0.85, 0.85, 0.83)
 RED = (0.8, 0.12, 0.1)
 BLUE = (0.1, 0.3, 0.85)
 GREEN = (0.05, 0.32, 0.1)
@@ -24,9 +24,10 @@ CORK = (0.85, 0.66, 0.42)
 def bowl() -> tuple[Shape, ...]:
     """A flat floor, a lower wall opening by 60 degrees and an upper wall that a gripper can take by its rim."""
     return (
-        box((0.0232, 0.0155, 0.00258), (0, 0, 0.00417), DARK_GREY),
-        box((0.0155, 0.0038, 0.00258), (0, 0.0193, 0.00417), DARK_GREY),
-        box((0.0155, 0.0038, 0.00258), (0, -0.0193, 0.00417), DARK_GREY),
+        unseen(box((0.0232, 0.0155, 0.00258), (0, 0, 0.00417), DARK_GREY)),
+        unseen(box((0.0155, 0.0038, 0.00258), (0, 0.0193, 0.00417), DARK_GREY)),
+        unseen(box((0.0155, 0.0038, 0.00258), (0, -0.0193, 0.00417), DARK_GREY)),
+        scenery(cylinder(0.0245, 0.0026, (0, 0, 0.00417), DARK_GREY)),
         *ring(16, 0.0337, 0.0098, (0.00071, 0.00992, 0.01187), lean=60, colour=DARK_GREY),
         *ring(18, 0.0471, 0.0337, (0.00128, 0.00934, 0.01875), lean=14.7, colour=BLACK),
     )
@@ -35,7 +36,8 @@ def bowl() -> tuple[Shape, ...]:
 def plate() -> tuple[Shape, ...]:
     """A square middle and a shallow octagonal rim."""
     return (
-        box((0.0306, 0.0285, 0.0022), (0, 0, 0.0031), WHITE),
+        unseen(box((0.0306, 0.0306, 0.0022), (0, 0, 0.0031), WHITE)),
+        scenery(cylinder(0.033, 0.0016, (0, 0, 0.0021), WHITE)),
         *ring(8, 0.0483, 0.007, (0.0191, 0.0285, 0.00254), lean=-19.6, colour=WHITE),
         *(scenery(shape) for shape in ring(16, 0.0615, 0.0145, (0.0025, 0.0125, 0.0016), lean=-19.6, colour=RED)),
     )
@@ -79,7 +81,7 @@ OBJECTS = (
     ),
     Thing(
         "stable_scanned_objects/plate/plate.xml",
-        Body("object", plate(), density=110),
+        Body("object", plate(), density=108),
         bottom=-0.06,
         top=0.04,
         radius=0.025,

@@ -1,0 +1,150 @@
+"""The generated assets stand in for the official ones: same model, sane initial states, goals that can be reached."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from worldagen.envs.libero.package import prepare
+from worldagen.envs.libero.primitive import write_tree
+from worldagen.envs.libero.primitive.shapes import rotation
+from worldagen.envs.libero.tasks import find_task, init_states
+
+FACTS = json.loads((Path(__file__).parent / "libero_goal_facts.json").read_text())
+NO_MOTION = np.array([0, 0, 0, 0, 0, 0, -1.0])
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("assets")
+    write_tree(path)
+    return path
+
+
+@pytest.fixture(scope="module", params=FACTS["tasks"])
+def scene(request: pytest.FixtureRequest, tree: Path) -> Iterator[SimpleNamespace]:
+    """One compiled task without cameras: its name, robosuite problem and shipped initial states."""
+    prepare(tree)
+    from libero.libero.envs import TASK_MAPPING
+    from robosuite import load_controller_config
+
+    task = find_task("libero_goal", request.param)
+    np.random.seed(0)
+    problem = TASK_MAPPING["libero_tabletop_manipulation"](
+        str(task.bddl_file),
+        robots=["Panda"],
+        controller_configs=load_controller_config(default_controller="OSC_POSE"),
+        initialization_noise=None,
+        has_offscreen_renderer=False,
+        use_camera_obs=False,
+        ignore_done=True,
+        hard_reset=False,
+    )
+    problem.reset()
+    yield SimpleNamespace(name=task.name, problem=problem, states=init_states(task))
+    problem.close()
+
+
+def start(scene: SimpleNamespace, index: int) -> None:
+    scene.problem.reset()
+    scene.problem.sim.set_state_from_flattened(scene.states[index])
+    scene.problem.sim.forward()
+
+
+def settle(scene: SimpleNamespace, steps: int) -> None:
+    for _ in range(steps):
+        scene.problem.step(NO_MOTION)
+
+
+def test_model_has_the_joints_and_sites_of_the_benchmark(scene: SimpleNamespace) -> None:
+    model = scene.problem.sim.model._model
+    assert (model.nq, model.nv) == (FACTS["nq"], FACTS["nv"])
+    joints = [model.joint(index) for index in range(model.njnt)][FACTS["robot_joints"] :]
+    assert [joint.name for joint in joints] == list(FACTS["joints"])
+    for joint in joints:
+        expected = FACTS["joints"][joint.name]
+        assert joint.qposadr[0] == expected["qpos_adr"]
+        if "range" in expected:
+            assert joint.range == pytest.approx(expected["range"])
+            assert joint.axis == pytest.approx(expected["axis"])
+            assert joint.damping == pytest.approx(expected["damping"])
+    sites = [model.site(index).name for index in range(model.nsite)]
+    assert [name for name in sites if not name.startswith(("robot0", "gripper0", "mount0"))] == FACTS["sites"]
+    masses = {name: model.body_subtreemass[model.body(f"{name}_main").id] for name in FACTS["subtree_mass"]}
+    assert masses == pytest.approx(FACTS["subtree_mass"], rel=0.1)
+
+
+def test_initial_states_settle_away_from_the_goal(scene: SimpleNamespace) -> None:
+    assert list(scene.states.shape) == FACTS["init_states"]
+    for index in (0, 25, 49):
+        start(scene, index)
+        data = scene.problem.sim.data
+        before = data.qpos.copy()
+        assert not scene.problem._check_success()
+        settle(scene, 15)
+        for adr in (joint["qpos_adr"] for joint in FACTS["joints"].values() if joint["type"] == "free"):
+            assert np.abs(data.qpos[adr : adr + 2] - before[adr : adr + 2]).max() < 0.01, "an object was pushed aside"
+            assert 0.89 < data.qpos[adr + 2] < 0.92, "an object does not rest on the table"
+            assert abs(data.qpos[adr + 3 : adr + 7] @ before[adr + 3 : adr + 7]) > 0.99, "an object fell over"
+        articulated = [joint["qpos_adr"] for joint in FACTS["joints"].values() if joint["type"] != "free"]
+        assert data.qpos[articulated] == pytest.approx(before[articulated], abs=1e-3)
+        assert np.abs(data.qvel).max() < 0.05
+        assert not scene.problem._check_success()
+
+
+def test_goal_holds_where_the_task_wants_it(scene: SimpleNamespace) -> None:
+    start(scene, 0)
+    settle(scene, 5)
+    GOALS[scene.name](scene.problem.sim)
+    scene.problem.sim.forward()
+    settle(scene, 10)
+    assert scene.problem._check_success()
+
+
+def put(obj: str, where: str, offset: tuple[float, float, float], turn: Any = (1, 0, 0, 0)) -> Callable[[Any], None]:
+    """Place an object by an offset in metres from a site or body."""
+
+    def place(sim: Any) -> None:
+        at = sim.data.get_site_xpos(where) if where in FACTS["sites"] else sim.data.get_body_xpos(where)
+        sim.data.set_joint_qpos(f"{obj}_1_joint0", [*(at + offset), *turn])
+        sim.data.set_joint_qvel(f"{obj}_1_joint0", np.zeros(6))
+
+    return place
+
+
+def move(joint: str, value: float) -> Callable[[Any], None]:
+    def turn(sim: Any) -> None:
+        sim.data.set_joint_qpos(joint, value)
+        sim.forward()
+
+    return turn
+
+
+def both(first: Callable[[Any], None], second: Callable[[Any], None]) -> Callable[[Any], None]:
+    def one_by_one(sim: Any) -> None:
+        first(sim)
+        second(sim)
+
+    return one_by_one
+
+
+GOALS = {
+    "open_the_middle_drawer_of_the_cabinet": move("wooden_cabinet_1_middle_level", -0.155),
+    "put_the_bowl_on_the_stove": put("akita_black_bowl", "flat_stove_1_cook_region", (0, 0, 0.04)),
+    "put_the_wine_bottle_on_top_of_the_cabinet": put("wine_bottle", "wooden_cabinet_1_top_side", (0, 0, 0.01)),
+    "open_the_top_drawer_and_put_the_bowl_inside": both(
+        move("wooden_cabinet_1_top_level", -0.155), put("akita_black_bowl", "wooden_cabinet_1_top_region", (0, 0, 0.02))
+    ),
+    "put_the_bowl_on_top_of_the_cabinet": put("akita_black_bowl", "wooden_cabinet_1_top_side", (0, 0, 0.02)),
+    "push_the_plate_to_the_front_of_the_stove": put("plate", "main_table_stove_front_region", (0, 0, 0.01)),
+    "put_the_cream_cheese_in_the_bowl": put("cream_cheese", "akita_black_bowl_1_main", (0, 0, 0.08)),
+    "turn_on_the_stove": move("flat_stove_1_button", 1.0),
+    "put_the_bowl_on_the_plate": put("akita_black_bowl", "plate_1_main", (0, 0, 0.03)),
+    "put_the_wine_bottle_on_the_rack": put(
+        "wine_bottle", "wine_rack_1_top_region", (0.02, -0.02, 0.04), rotation("x", 59)
+    ),
+}
