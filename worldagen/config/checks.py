@@ -68,6 +68,10 @@ def _check_training(config: Config) -> None:
         train.batch_size % train.workers == 0,
         f"pretrain.batch_size={train.batch_size} does not divide by pretrain.workers={train.workers}",
     )
+    _require(
+        train.warmup_steps < train.steps,
+        f"pretrain.warmup_steps={train.warmup_steps} must be less than pretrain.steps={train.steps}",
+    )
 
 
 def _check_ttt(config: Config) -> None:

@@ -119,8 +119,8 @@ class PretrainConfig:
     """Windows per optimiser step, over all workers."""
     learning_rate: float = positive(1e-3)
     """Peak learning rate of AdamW; linear warm-up, cosine to zero."""
-    warmup_steps: int = 50
-    """Steps of linear warm-up."""
+    warmup_steps: int = at_least_zero(50)
+    """Steps of linear warm-up; fewer than `steps`."""
     weight_decay: float = 1e-4
     """AdamW weight decay."""
     grad_clip: float = positive(1.0)
@@ -135,12 +135,20 @@ class PretrainConfig:
     """Share of the episodes of each task held out for validation."""
     validate_every: int = positive(100)
     """Steps between validations; a checkpoint is written at each."""
+    validation_windows: int = positive(256)
+    """Held-out windows measured at each validation, spread over all of them; the last validation takes all."""
+    precision: str = one_of("auto", "float32", "bfloat16")
+    """Arithmetic of matrix products: `auto` is bfloat16 where the hardware has it. Weights are always float32."""
     workers: int = positive(1)
     """Ray Train workers (data parallel)."""
+    worker_cpus: float = at_least_zero(1.0)
+    """CPUs reserved for each worker."""
     threads: int = positive(2)
     """Torch threads of each worker."""
     gpu: bool = False
     """Give each worker a GPU."""
+    failures: int = at_least_zero(3)
+    """Times the workers are restarted, from the last checkpoint, after one of them died."""
 
 
 @dataclass
@@ -181,6 +189,8 @@ class ExploreConfig:
     """Exploratory episodes the adapter is trained on."""
     heldout_episodes: int = positive(4)
     """Further exploratory episodes, never trained on, that measure the world model."""
+    first_init_state: int = at_least_zero(40)
+    """Exploration starts from this initial state upwards and begins again here after the task's last one."""
     step_limit: int = positive(120)
     """Control steps of each exploratory episode."""
     noise: float = at_least_zero(0.2)
