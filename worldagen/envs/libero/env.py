@@ -176,7 +176,18 @@ class LiberoEnv:
             self._gripper = float(np.sign(action[6]))
         command = np.array([*action[:6], -action[6]], dtype=np.float64)  # LIBERO closes the gripper with +1
         _, _, success, _ = self.task_env.step(command)
+        self._check_stable()
         return bool(success)
+
+    def _check_stable(self) -> None:
+        """MuJoCo answers a diverging simulation by starting it over, in the middle of the episode."""
+        import mujoco  # MUJOCO_GL is chosen by now
+
+        warnings = self.sim.data._data.warning.number
+        kinds = mujoco.mjtWarning
+        if any(warnings[int(kind)] for kind in (kinds.mjWARN_BADQPOS, kinds.mjWARN_BADQVEL, kinds.mjWARN_BADQACC)):
+            self._over = True
+            raise FloatingPointError(f"the simulation of {self._task} became unstable after {self._steps} steps")
 
     def _observe(self, primary: np.ndarray | None = None) -> Observation:
         primary = self._render(PRIMARY) if primary is None else primary

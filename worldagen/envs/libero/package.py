@@ -7,6 +7,7 @@ file in /tmp for all users. Nothing in them is changed here; they are only told 
 import importlib
 import importlib.util
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from worldagen.envs.cache import gather_caches
 from worldagen.envs.gl import BACKENDS, choose_gl
+
+logger = logging.getLogger(__name__)
 
 
 def find_package(name: str = "libero") -> Path:
@@ -40,10 +43,16 @@ def prepare(assets_path: Path) -> None:
         if os.environ.get("MUJOCO_GL") not in BACKENDS:
             choose_gl()
         gather_caches()
+        _log_mujoco_warnings()
         _preset_robosuite_macros()
         _import_libero(assets_path)
     sys.modules["libero.libero"].__dict__["_assets_path_cache"] = str(assets_path)
     importlib.import_module("libero.libero.envs")
+
+
+def _log_mujoco_warnings() -> None:
+    """MuJoCo's warnings go to our log; by default it appends them to MUJOCO_LOG.TXT in the working folder."""
+    importlib.import_module("mujoco").set_mju_user_warning(logger.warning)
 
 
 def _preset_robosuite_macros() -> None:
