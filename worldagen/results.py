@@ -8,14 +8,15 @@ import dataclasses
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from worldagen.types import EpisodeResult, Status
 
 FORMAT_VERSION = 1
+Carrier = TypeVar("Carrier")
 
 
 class ResultsError(ValueError):
@@ -108,6 +109,11 @@ class Arm:
         return f"lr {self.learning_rate:g}, rank {self.rank}, {self.steps} steps"
 
     @property
+    def trial(self) -> tuple[float, int]:
+        """Learning rate and rank: the arms of one trial share its steps."""
+        return self.learning_rate, self.rank
+
+    @property
     def failed(self) -> bool:
         return bool(self.error)
 
@@ -115,6 +121,15 @@ class Arm:
     def success_rate(self) -> float:
         """Share of successful episodes; NaN when none was evaluated."""
         return sum(outcome.success for outcome in self.outcomes) / len(self.outcomes) if self.outcomes else float("nan")
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        _write(path, self)
+
+    @classmethod
+    def load(cls, path: Path) -> "Arm":
+        """Inverse of `save`. Raises ResultsError for a damaged file."""
+        return _read(path, _arm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +173,10 @@ class SweepResults:
     format_version: int = FORMAT_VERSION
 
     @property
-    def best(self) -> Arm:
-        """The evaluated arm (the control included) of highest success rate; ties go to the lower held-out error."""
-        candidates = [arm for arm in (self.control, *self.arms) if arm.outcomes and arm.measurement and not arm.failed]
-        return max(candidates, key=lambda arm: (arm.success_rate, -arm.measurement.all if arm.measurement else 0.0))
+    def best(self) -> Arm | None:
+        """The adapted arm of highest success rate, ties to the lower held-out error; None when all have failed."""
+        sound = [arm for arm in self.arms if arm.outcomes and arm.measurement and not arm.failed]
+        return max(sound, key=lambda arm: (arm.success_rate, -_error(arm)), default=None)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -171,37 +186,49 @@ class SweepResults:
             total.update(arm.seconds)
         longest: dict[tuple[float, int], float] = {}  # arms of one trial share their steps: count the longest only
         for arm in self.arms:
-            trial = (arm.learning_rate, arm.rank)
-            longest[trial] = max(longest.get(trial, 0.0), arm.learn_seconds)
+            longest[arm.trial] = max(longest.get(arm.trial, 0.0), arm.learn_seconds)
         return {**total, "learn": sum(longest.values())}
 
     def save(self, path: Path) -> None:
         """Write as JSON, atomically."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(dataclasses.asdict(self), indent=1))
-        os.replace(temporary, path)
+        _write(path, self)
 
     @classmethod
     def load(cls, path: Path) -> "SweepResults":
         """Inverse of `save`. Raises ResultsError for a file that is damaged or of another format."""
-        try:
-            data = json.loads(path.read_text())
-            if data["format_version"] != FORMAT_VERSION:
-                raise ValueError(f"format_version is {data['format_version']}, expected {FORMAT_VERSION}")
-            return cls(
-                **{
-                    **data,
-                    "tasks": tuple(data["tasks"]),
-                    "control": _arm(data["control"]),
-                    "arms": tuple(_arm(arm) for arm in data["arms"]),
-                    "exploration": Exploration(**data["exploration"]),
-                }
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ResultsError(
-                f"{path} is not a results file of this version ({error}); run the sweep again"
-            ) from error
+        return _read(path, _sweep)
+
+
+def _error(arm: Arm) -> float:
+    return arm.measurement.changed if arm.measurement else float("inf")
+
+
+def _write(path: Path, carrier: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(dataclasses.asdict(carrier), indent=1))
+    os.replace(temporary, path)
+
+
+def _read(path: Path, build: Callable[[Mapping[str, Any]], Carrier]) -> Carrier:
+    try:
+        return build(json.loads(path.read_text()))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{path} is damaged or of another version ({error}); delete it and run again") from error
+
+
+def _sweep(data: Mapping[str, Any]) -> SweepResults:
+    if data["format_version"] != FORMAT_VERSION:
+        raise ValueError(f"format_version is {data['format_version']}, expected {FORMAT_VERSION}")
+    return SweepResults(
+        **{
+            **data,
+            "tasks": tuple(data["tasks"]),
+            "control": _arm(data["control"]),
+            "arms": tuple(_arm(arm) for arm in data["arms"]),
+            "exploration": Exploration(**data["exploration"]),
+        }
+    )
 
 
 def _arm(data: Mapping[str, Any]) -> Arm:

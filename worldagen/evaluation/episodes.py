@@ -1,9 +1,34 @@
 """Evaluation episodes: drawn from the configuration alone, so every arm runs exactly the same ones."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from worldagen.config import Config
+from worldagen.config import Config, ConfigError
+from worldagen.envs.experts import expert_tasks
+from worldagen.envs.suites import check_tasks, task_infos
+from worldagen.results import Outcome
+from worldagen.rollout.pool import Pool
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
+
+
+def known_tasks(config: Config) -> tuple[str, ...]:
+    """The tasks that the policy is trained on. Raises ConfigError for tasks that do not exist."""
+    check_tasks(config.env.suite, config.env.tasks, "env.tasks")
+    return tuple(config.env.tasks) or expert_tasks(config.env.suite)
+
+
+def evaluated_tasks(config: Config) -> tuple[str, ...]:
+    """The tasks to evaluate. Raises ConfigError for tasks that do not exist or have too few initial states."""
+    check_tasks(config.env.suite, config.evaluation.tasks, "evaluation.tasks")
+    tasks = tuple(config.evaluation.tasks) or known_tasks(config)
+    infos, count = task_infos(config.env.suite), config.evaluation.episodes_per_task
+    for task in tasks:
+        if count > infos[task].init_states:
+            raise ConfigError(
+                f"evaluation.episodes_per_task={count}, but {task} has {infos[task].init_states} initial states"
+            )
+    return tasks
 
 
 def evaluation_specs(
@@ -30,3 +55,22 @@ def evaluation_specs(
         for task in tasks
     ]
     return specs[: config.evaluation.videos] if video else specs
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of evaluation episodes."""
+
+    outcomes: tuple[Outcome, ...]
+    """In the order of the specs."""
+    seconds: dict[str, float]
+    """Summed over the episodes: reset, simulate, render, wait."""
+
+
+def evaluate(pool: Pool, specs: Sequence[EpisodeSpec], description: str) -> Evaluation:
+    """Run the episodes that the pool has not run yet, and gather all."""
+    results = {result.spec.key: result for result in pool.run(specs, description)}
+    seconds: Counter[str] = Counter()
+    for result in results.values():
+        seconds.update(result.seconds)
+    return Evaluation(tuple(Outcome.of(results[spec.key]) for spec in specs), dict(seconds))

@@ -1,9 +1,32 @@
 """Exploration episodes: the base policy, noisy and told to do other tasks, meets the test-time scene. No labels."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from worldagen.config import Config
-from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
+from worldagen.rollout.pool import Pool
+from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, PolicySpec
+
+
+class ExplorationError(RuntimeError):
+    """Exploration left nothing to learn from, or nothing to measure on."""
+
+
+@dataclass(frozen=True)
+class Explored:
+    """What exploration brought."""
+
+    training: tuple[Path, ...]
+    """Trajectory files, in the order of their specs."""
+    heldout: tuple[Path, ...]
+    environment_steps: int
+    lost: int
+    """Episodes that crashed or timed out."""
+    seconds: dict[str, float]
+    """Summed over the episodes: reset, simulate, render, wait."""
+
 
 _HELDOUT_SEEDS = 500_000
 """Training episodes draw their seeds below this offset, held-out ones above it."""
@@ -52,3 +75,30 @@ def exploration_specs(
 def _init_state(first: int, turn: int, available: int) -> int:
     """`first` and upwards, starting over where the task has no more."""
     return first + turn % (available - first) if first < available else turn % available
+
+
+def explore(pool: Pool, training: Sequence[EpisodeSpec], heldout: Sequence[EpisodeSpec]) -> Explored:
+    """Run the episodes that the pool has not run yet, and gather all.
+
+    Raises ExplorationError when no training or no held-out episode came through.
+    """
+    results = {result.spec.key: result for result in pool.run([*training, *heldout], "explore")}
+    seconds: Counter[str] = Counter()
+    for result in results.values():
+        seconds.update(result.seconds)
+    explored = Explored(
+        training=_recorded(pool, training, results),
+        heldout=_recorded(pool, heldout, results),
+        environment_steps=sum(result.steps for result in results.values()),
+        lost=sum(not result.trajectory for result in results.values()),
+        seconds=dict(seconds),
+    )
+    for kind, files in (("training", explored.training), ("held-out", explored.heldout)):
+        if not files:
+            raise ExplorationError(f"no {kind} episode of the exploration came through; see {pool.storage}")
+    return explored
+
+
+def _recorded(pool: Pool, specs: Sequence[EpisodeSpec], results: Mapping[str, EpisodeResult]) -> tuple[Path, ...]:
+    names = [results[spec.key].trajectory for spec in specs]
+    return tuple(pool.trajectories / name for name in names if name)

@@ -1,0 +1,31 @@
+"""A simulator of two tasks without physics, whose cameras show what moves: a whole sweep takes seconds."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from tests.fakes import FakeEnv
+from worldagen.envs.suites import TaskInfo
+from worldagen.types import EpisodeSpec, Observation
+
+SUITE = "tests.fake_suite:SquareEnv"
+
+
+class SquareEnv(FakeEnv):
+    """A bright square that the arm's x and y push about. The goal: x beyond zero."""
+
+    TASKS: ClassVar = {"push": TaskInfo("push the square", 50), "pull": TaskInfo("pull the square", 50)}
+    GOAL = 0.0
+
+    def reset(self, spec: EpisodeSpec) -> Observation:
+        self.instruction = self.TASKS[spec.task].instruction
+        return super().reset(spec)
+
+    def _image(self) -> np.ndarray:
+        image = np.zeros((self.size, self.size, 3), np.uint8)
+        row, column = (int(8 * (np.tanh(value) + 1) / 2) % 8 * self.size // 8 for value in self.position[:2])
+        image[row : row + self.size // 4, column : column + self.size // 4] = 255
+        return image
+
+    def _misbehave(self) -> None:
+        """This one never does."""

@@ -1,0 +1,83 @@
+"""What a sweep will do: episodes, arms, and that arms are comparable."""
+
+import pytest
+
+from tests.fake_suite import SUITE
+from worldagen.config import Config, ConfigError, load
+from worldagen.evaluation.episodes import evaluation_specs
+from worldagen.sweep.plan import adaptations, describe, plan_unit, step_counts
+from worldagen.ttt.explore import exploration_specs
+from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
+
+
+def config(*overrides: str) -> Config:
+    return load(overrides=[f"env.suite={SUITE}", "env.tasks=[push,pull]", *overrides])
+
+
+def explored(*overrides: str) -> tuple[list[EpisodeSpec], list[EpisodeSpec]]:
+    given = config(*overrides)
+    unit = plan_unit(given)
+    return exploration_specs(given, EnvSpec(suite=SUITE), unit.tasks, unit.instructions, unit.init_states, "base")
+
+
+def test_every_scene_is_explored_under_the_instructions_of_other_tasks() -> None:
+    training, heldout = explored()
+    sentences = {"push": "push the square", "pull": "pull the square"}
+    for spec in [*training, *heldout]:
+        assert spec.instruction in sentences.values() and spec.instruction != sentences[spec.task]
+        assert spec.policy.noise == 0.2 and not spec.stop_on_success and spec.record == "trajectory"
+    assert {spec.task for spec in training} == {spec.task for spec in heldout} == {"push", "pull"}
+
+
+def test_heldout_episodes_are_never_trained_on_and_a_larger_exploration_contains_the_smaller() -> None:
+    training, heldout = explored("explore.episodes=40", "explore.heldout_episodes=20")
+    assert len({spec.key for spec in [*training, *heldout]}) == 60
+    assert len({spec.seed for spec in [*training, *heldout]}) == 60
+    fewer, fewer_heldout = explored("explore.episodes=6", "explore.heldout_episodes=2")
+    assert fewer == training[:6] and fewer_heldout == heldout[:2]
+    assert all(40 <= spec.init_state < 50 for spec in training)
+
+
+def test_arms_run_identical_episodes_but_for_the_adapter() -> None:
+    given = config("evaluation.episodes_per_task=3")
+    arms = [
+        evaluation_specs(given, EnvSpec(), ("push", "pull"), PolicySpec(checkpoint="base", adapter=adapter))
+        for adapter in ("", "a", "b")
+    ]
+    paired = [[(spec.task, spec.init_state, spec.seed) for spec in specs] for specs in arms]
+    assert paired[0] == paired[1] == paired[2] and len(set(paired[0])) == 6
+    assert len({spec.key for specs in arms for spec in specs}) == 18
+    filmed = evaluation_specs(given, EnvSpec(), ("push", "pull"), PolicySpec(), video=True)
+    assert [(spec.task, spec.init_state, spec.seed) for spec in filmed] == paired[0][:1]
+
+
+def test_one_trial_for_each_rate_and_rank_and_no_step_count_twice() -> None:
+    given = config("ttt.learning_rate=[1e-3,1e-4,1e-3]", "ttt.rank=[8,4]", "ttt.steps=[16,0,4,16]")
+    found = [(how.learning_rate, how.rank) for how in adaptations(given)]
+    assert found == [(1e-4, 4), (1e-4, 8), (1e-3, 4), (1e-3, 8)]
+    assert step_counts(given) == (4, 16)
+
+
+def test_the_plan_counts_what_will_run() -> None:
+    text = describe(config("evaluation.episodes_per_task=5", "evaluation.videos=1", "ttt.steps=[4,16]"))
+    assert "arms         5: the control" in text
+    assert "evaluation   52 episodes of at most 200 steps (10 in each arm)" in text  # 5 arms x 10, 2 videos
+    assert "12 + 4 held-out episodes" in text
+    assert "40 demonstrations" in text
+    assert "none: checkpoint somewhere" in describe(config("checkpoint=somewhere"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("env.tasks=[push,pul]", r"env.tasks: .* has no task 'pul'; did you mean 'pull'"),
+        ("evaluation.tasks=[shove]", r"evaluation.tasks: .* has no task 'shove'"),
+        ("env.tasks=[push]", "name two or more"),
+        ("evaluation.episodes_per_task=51", "push has 50 initial states"),
+        ("explore.step_limit=9", "shorter than one window"),
+        ("env.suite=tests.fake_suite:Missing", "Missing"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_anything_starts(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        describe(config(override))

@@ -1,0 +1,123 @@
+"""What a sweep will do, known before anything starts: units, arms, episodes, and roughly what they cost."""
+
+import os
+from dataclasses import dataclass
+from itertools import product
+
+from worldagen.config import Config, ConfigError
+from worldagen.envs.suites import task_infos
+from worldagen.evaluation.episodes import evaluated_tasks, known_tasks
+from worldagen.ttt.learner import Adaptation
+
+SECONDS_PER_STEP = {"light": 0.03, "full": 0.25}
+"""One control step on one CPU, rendering and policy included. A rough figure, for estimates only."""
+SECONDS_PER_WINDOW = 0.04
+"""One window of a TTT or pretraining step of the tiny model on one CPU. A rough figure, for estimates only."""
+_BYTES_PER_IMAGE_PIXEL = 1.6
+"""PNG of a simulated camera image."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What shares one adaptation: today a suite's scene with all its tasks."""
+
+    name: str
+    tasks: tuple[str, ...]
+    """Tasks to explore in and to evaluate."""
+    init_states: dict[str, int]
+    """How many initial states each of `tasks` has."""
+    instructions: dict[str, str]
+    """The sentence of every task that the policy was trained on."""
+
+
+def plan_unit(config: Config) -> Unit:
+    """The unit of `config`. Raises ConfigError for tasks that do not exist and episodes that cannot be run."""
+    infos = task_infos(config.env.suite)
+    known, tasks = known_tasks(config), evaluated_tasks(config)
+    if len(known) < 2:
+        raise ConfigError(f"env.tasks={list(known)}: exploration borrows other tasks' instructions; name two or more")
+    window = config.model.chunks * config.model.actions_per_chunk
+    if config.explore.step_limit < window:
+        raise ConfigError(
+            f"explore.step_limit={config.explore.step_limit} is shorter than one window of the model ({window} steps)"
+        )
+    return Unit(
+        name=config.env.suite,
+        tasks=tasks,
+        init_states={task: infos[task].init_states for task in tasks},
+        instructions={task: infos[task].instruction for task in known},
+    )
+
+
+def step_counts(config: Config) -> tuple[int, ...]:
+    """Step counts with an adapter, ascending. The zero-step control is not among them: it is always there."""
+    return tuple(sorted({steps for steps in config.ttt.steps if steps}))
+
+
+def adaptations(config: Config) -> list[Adaptation]:
+    """One for each trial, ordered by learning rate, then rank."""
+    ttt = config.ttt
+    return [
+        Adaptation(
+            learning_rate=learning_rate,
+            rank=rank,
+            alpha=ttt.alpha,
+            batch_size=ttt.batch_size,
+            weight_decay=ttt.weight_decay,
+            grad_clip=ttt.grad_clip,
+            seed=config.seed,
+        )
+        for learning_rate, rank in product(sorted(set(ttt.learning_rate)), sorted(set(ttt.rank)))
+    ]
+
+
+def describe(config: Config) -> str:
+    """The plan in words and numbers. Starts nothing and writes nothing. Raises ConfigError as `plan_unit` does."""
+    unit = plan_unit(config)
+    counts, trials, explore = step_counts(config), len(adaptations(config)), config.explore
+    per_arm = len(unit.tasks) * config.evaluation.episodes_per_task
+    evaluated = per_arm * (1 + trials * len(counts)) + 2 * min(config.evaluation.videos, per_arm)
+    explored = explore.episodes + explore.heldout_episodes
+    demonstrated = 0 if config.checkpoint else len(unit.instructions) * config.demos.episodes_per_task
+    lines = [
+        f"run folder   {config.run_dir}",
+        f"unit         {unit.name}: one adapter for {', '.join(unit.tasks)}",
+        f"pretraining  {demonstrated} demonstrations, {config.pretrain.steps} steps (skipped where already done)"
+        if demonstrated
+        else f"pretraining  none: checkpoint {config.checkpoint}",
+        f"exploration  {explore.episodes} + {explore.heldout_episodes} held-out episodes of {explore.step_limit} steps",
+        f"trials       {trials}: learning rates {_listed(config.ttt.learning_rate)} x ranks {_listed(config.ttt.rank)},"
+        f" {counts[-1]} TTT steps each",
+        f"arms         {1 + trials * len(counts)}: the control, and each trial after {_listed(counts)} steps",
+        f"evaluation   {evaluated} episodes of at most {config.evaluation.step_limit} steps ({per_arm} in each arm)",
+        f"storage      about {_storage(config, demonstrated, explored, trials * len(counts)) / 1e6:.0f} MB",
+        f"time         roughly {_minutes(config, demonstrated, explored, evaluated, trials):.0f} minutes "
+        f"on {_workers(config)} CPUs",
+    ]
+    return "\n".join(lines)
+
+
+def _storage(config: Config, demonstrated: int, explored: int, adapters: int) -> float:
+    """Bytes: recorded images, adapters with their optimiser's two moments, twice for MLflow's copies."""
+    chunk = config.model.actions_per_chunk
+    frames = demonstrated * config.evaluation.step_limit / chunk + explored * config.explore.step_limit / chunk
+    model = config.model
+    attention, mlp = 4 * (model.hidden + model.heads * model.head_dim), 3 * (model.hidden + model.mlp)
+    adapter = 4 * max(config.ttt.rank) * model.layers * (attention + mlp)
+    return frames * 2 * config.env.image_size**2 * _BYTES_PER_IMAGE_PIXEL + adapters * 4 * adapter
+
+
+def _minutes(config: Config, demonstrated: int, explored: int, evaluated: int, trials: int) -> float:
+    control_steps = (demonstrated + evaluated) * config.evaluation.step_limit + explored * config.explore.step_limit
+    simulate = control_steps * SECONDS_PER_STEP[config.env.visuals]
+    windows = trials * max(config.ttt.steps) * config.ttt.batch_size
+    windows += config.pretrain.steps * config.pretrain.batch_size if demonstrated else 0
+    return (simulate + windows * SECONDS_PER_WINDOW) / _workers(config) / 60
+
+
+def _workers(config: Config) -> int:
+    return config.pool.workers or os.cpu_count() or 1
+
+
+def _listed(values: object) -> str:
+    return ", ".join(f"{value:g}" for value in values)  # type: ignore[attr-defined]
