@@ -8,8 +8,10 @@ Adapters (adapter.py) touch the backbone only, so the features of a frame are co
 `forward` is `encode_frames` followed by `decode`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -89,6 +91,38 @@ class WorldAgen(nn.Module):
         self.words = WordEmbedding() if config.text == "words" else None
         self._clip = ClipText() if config.text == "clip" else None
         self.vision.requires_grad_(not config.vision_frozen)
+
+    @classmethod
+    def from_reference(
+        cls,
+        checkpoint: str | Path = "",
+        mae_checkpoint: str | Path = "",
+        config: ModelConfig | None = None,
+        *,
+        state_dict: Mapping[str, torch.Tensor] | None = None,
+        mae_state_dict: Mapping[str, torch.Tensor] | None = None,
+        chunks: int | None = None,
+        actions_per_chunk: int | None = None,
+        layers: int | None = None,
+        mask: str | None = None,
+    ) -> "WorldAgen":
+        """The authors' weights, from their `.pth` files or from plain dicts of their tensors.
+
+        `config` defaults to the published CALVIN model with mask `compat`; the sizes named here change it.
+        Raises CheckpointError listing every tensor that is missing, unexpected or mis-shaped.
+        """
+        from worldagen.models import reference  # it builds a WorldAgen, so it cannot be imported above
+
+        given: dict[str, Any] = {
+            "chunks": chunks,
+            "actions_per_chunk": actions_per_chunk,
+            "layers": layers,
+            "mask": mask,
+        }
+        config = replace(config or reference.paper_config(), **{k: v for k, v in given.items() if v is not None})
+        if mae_state_dict is None and mae_checkpoint:
+            mae_state_dict = reference.read(mae_checkpoint)
+        return reference.load(reference.read(checkpoint) if state_dict is None else state_dict, mae_state_dict, config)
 
     def forward(
         self,
