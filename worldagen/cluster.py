@@ -1,5 +1,6 @@
 """Joining a Ray cluster, or starting one on this machine."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -19,9 +20,9 @@ def connect(config: Config) -> None:
         return
     address = config.ray_address or os.environ.get("RAY_ADDRESS", "")
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:  # set by Ray for the driver of a submitted job
-        ray.init(logging_level="WARNING")
+        ray.init(logging_level=logging.WARNING)
     elif address:
         project = Path(__file__).resolve().parent.parent
-        ray.init(address, logging_level="WARNING", runtime_env={"working_dir": str(project)})
+        ray.init(address, logging_level=logging.WARNING, runtime_env={"working_dir": str(project)})
     else:
-        ray.init("local", include_dashboard=False, logging_level="WARNING")
+        ray.init("local", include_dashboard=False, logging_level=logging.WARNING)

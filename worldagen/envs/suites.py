@@ -24,7 +24,7 @@ def task_infos(suite: str) -> dict[str, TaskInfo]:
     """
     try:
         if ":" in suite:
-            return dict(imported_class(suite).TASKS)
+            return dict(getattr(imported_class(suite), "TASKS"))  # noqa: B009
         from worldagen.envs.libero.tasks import init_states, tasks  # a suite of your own does not need LIBERO
 
         return {task.name: TaskInfo(task.language, len(init_states(task))) for task in tasks(suite)}

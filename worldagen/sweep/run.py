@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray import tune
@@ -84,14 +85,15 @@ def run_trials(setting: Setting, pool: Pool, tracked: TrackedSweep) -> dict[tupl
         tuner = tune.Tuner.restore(str(state), trainable, resume_errored=True)
     else:
         tuner = _new_tuner(setting, trainable)
+    grid = tuner.fit()
     return {
         (result.config["learning_rate"], result.config["rank"]): _reason(result.error)
-        for result in tuner.fit()
+        for result in (grid[index] for index in range(len(grid)))
         if result.error and result.config
     }
 
 
-def _new_tuner(setting: Setting, trainable: object) -> tune.Tuner:
+def _new_tuner(setting: Setting, trainable: Any) -> tune.Tuner:
     ways = adaptations(setting.config)
     return tune.Tuner(
         trainable,

@@ -9,7 +9,6 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.actor import ActorHandle
 from ray.exceptions import RayTaskError
 from ray.tune import PlacementGroupFactory
 
@@ -57,7 +56,7 @@ def trial_name(how: Adaptation) -> str:
     return f"lr {how.learning_rate:g}, rank {how.rank}"
 
 
-def take_snapshot(learner: ActorHandle, steps: int) -> Snapshot:
+def take_snapshot(learner: Any, steps: int) -> Snapshot:
     """Ask a learner actor; what it raised is raised here as it was."""
     try:
         return ray.get(learner.snapshot.remote(steps))

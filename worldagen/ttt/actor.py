@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 import torch
-from ray.actor import ActorHandle
 
 from worldagen.config import content_key
 from worldagen.data import trajectories
@@ -103,10 +103,10 @@ class _Actor(SnapshotMaker):
         super().__init__(job)
 
 
-def start_learner(job: AdaptationJob, gpus: float = 0.0) -> ActorHandle:
+def start_learner(job: AdaptationJob, gpus: float = 0.0) -> Any:
     """An actor with the methods of `SnapshotMaker`. It reserves no CPU, since the simulators own those.
 
     If its process dies, Ray starts it again and repeats the call, which goes on from the last snapshot.
     """
-    options = {"num_cpus": 0, "num_gpus": gpus, "max_restarts": 2, "max_task_retries": 2}
-    return ray.remote(_Actor).options(**options).remote(job)
+    learner: Any = ray.remote(_Actor)
+    return learner.options(num_cpus=0, num_gpus=gpus, max_restarts=2, max_task_retries=2).remote(job)

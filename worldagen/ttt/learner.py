@@ -6,8 +6,8 @@ adapter after 16 steps is the same whether the run went on to 64 or not, and one
 
 import math
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,7 @@ class Learner:
 
     def _errors(self) -> dict[str, float]:
         """World-model errors over all held-out windows."""
-        sums: Counter[str] = Counter()
+        sums: defaultdict[str, float] = defaultdict(float)
         for batch, _ in self._heldout_batches():
             output = decode(self.model, batch, batch.text, predict_image=True)
             frames, full = self._patches(batch), self._full(batch)
@@ -176,7 +176,7 @@ class Learner:
         patch = self.model.config.patch_size
         return {name: to_uint8(unpatchify(patches, patch)).cpu().numpy() for name, patches in shown.items()}
 
-    def save(self, folder: Path, provenance: dict[str, Any]) -> Snapshot:
+    def save(self, folder: Path, provenance: Mapping[str, Any]) -> Snapshot:
         """Write into the empty `folder` what `restore` needs and what describes this step count.
 
         At zero steps there is no adapter to save, only the description. Raises AdaptationError as `measure` does.
@@ -190,7 +190,7 @@ class Learner:
         if self.steps:
             adapter.save(self.model, NAME, folder, provenance)
             torch.save(self.optimiser.state_dict(), folder / _OPTIMISER_FILE)
-        np.savez_compressed(folder / PREDICTIONS_FILE, **self.predictions())
+        np.savez_compressed(folder / PREDICTIONS_FILE, allow_pickle=False, **self.predictions())
         snapshot.write(folder)
         return snapshot
 
