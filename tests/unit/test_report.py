@@ -1,0 +1,224 @@
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from synthetic_results import TASKS, make_results
+
+from pipelines import report as pipeline
+from worldagen.config import Config, ConfigError
+from worldagen.report.figures import _apart, draw
+from worldagen.report.findings import headline, judge, statements
+from worldagen.report.page import clips, duration, number, render, write_report
+from worldagen.results import ResultsError, SweepResults
+
+METRICS = {"validation/image_changed": 0.1234, "validation/copy_changed": 0.243}
+
+
+class Page(HTMLParser):
+    """What a page loads, and the text that a reader sees."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.text: list[str] = []
+        self.hidden = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.hidden = tag == "style"
+        self.loaded += [value or "" for name, value in attrs if name in ("src", "srcset", "href", "poster", "data")]
+
+    def handle_data(self, data: str) -> None:
+        if not self.hidden:
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def results(run_dir: Path) -> SweepResults:
+    return make_results(run_dir)
+
+
+@pytest.fixture(scope="module")
+def html(run_dir: Path, results: SweepResults) -> str:
+    about = {"format_version": 1, "fingerprint": results.checkpoint, "provenance": {"metrics": METRICS}}
+    (run_dir / "checkpoint").mkdir()
+    (run_dir / "checkpoint" / "config.json").write_text(json.dumps(about))
+    return write_report(results, run_dir).read_text()
+
+
+def bare_page(results: SweepResults) -> str:
+    """The page's words without its pictures, which take seconds to draw."""
+    return Page(render(judge(results), {}, Path("nowhere"))).words
+
+
+def test_every_arm_is_there_even_the_failed_one(html: str) -> None:
+    words = Page(html).words
+    for name in ["control", *(f"lr {rate}, {steps} steps" for rate in ("0.0003", "0.003") for steps in (4, 16, 64))]:
+        assert f"<th>{name}</th>" in html, f"{name} is missing from the table"
+    assert "the loss of step 41 is nan; use a smaller ttt.learning_rate" in words
+    assert "1 of 6 arms failed" in words
+
+
+def test_nothing_is_loaded_from_elsewhere(html: str) -> None:
+    loaded = Page(html).loaded
+    assert len(loaded) > 10
+    assert [source[:40] for source in loaded if not source.startswith("data:")] == []
+    assert not re.search(r"url\(|@import|<script|https?://", html)
+
+
+def test_no_difference_is_said_to_be_none(html: str) -> None:
+    words = Page(html).words
+    assert "No arm’s success differs from the control beyond noise." in words
+    assert "This is not distinguishable from zero, so no budget can be recommended." in words
+    assert "30 paired episodes per arm, corrected for 5 comparisons, the smallest difference" in words
+
+
+def test_pictures_lie_beside_the_page(html: str, run_dir: Path) -> None:
+    names = {path.stem for path in (run_dir / "report").glob("*.png")}
+    assert names == {"success", "difference", "error_changed", "error_all", "drift", "training_loss", "predictions"}
+    assert html.count("data:image/png") == 2 * len(names), "each for a light and for a dark page"
+    assert html.count("data:video/mp4") == 2
+
+
+def test_what_was_measured_on_is_told(html: str) -> None:
+    words = Page(html).words
+    for fact in ("libero_goal", "primitive", "light", "9f2c41d07a35be18", "0.123", "turn on the stove", "mlflow"):
+        assert fact in words, fact
+    assert "not with published LIBERO scores" in words
+
+
+def test_official_assets_and_full_visuals_need_no_notice(tmp_path: Path) -> None:
+    results = dataclasses.replace(make_results(tmp_path, media=False), assets="official", visuals="full")
+    assert "published LIBERO scores" not in bare_page(results)
+
+
+def test_gain_is_the_headline(tmp_path: Path) -> None:
+    findings = judge(make_results(tmp_path, effect=0.5, media=False, failed=False))
+    assert headline(findings).startswith("Adaptation raises success in 6 of 6 arms: 47 to")
+    assert any("This gain is distinguishable from zero" in sentence for sentence in statements(findings))
+
+
+def test_harm_is_the_headline(tmp_path: Path) -> None:
+    findings = judge(make_results(tmp_path, effect=-0.5, media=False, failed=False))
+    assert headline(findings).startswith("Adaptation harms the policy in")
+    assert "helps in none" in headline(findings)
+    assert not any("Best budget" in sentence for sentence in statements(findings))
+
+
+def test_too_few_episodes_are_said_to_be_too_few(tmp_path: Path) -> None:
+    findings = judge(make_results(tmp_path, per_task=1, media=False))
+    assert headline(findings) == "This sweep is too small to tell whether adaptation changes success"
+    assert "too small to find any effect" in statements(findings)[0]
+
+
+def test_no_success_anywhere_is_said(tmp_path: Path) -> None:
+    findings = judge(make_results(tmp_path, base_rate=-1.0, media=False))
+    assert headline(findings) == "Neither the control nor any arm solved an episode, so success says nothing here"
+
+
+def test_control_without_success_cannot_show_harm(tmp_path: Path) -> None:
+    findings = judge(make_results(tmp_path, base_rate=-0.1, effect=0.4, media=False))
+    assert any("cannot show harm" in sentence for sentence in statements(findings))
+
+
+def test_world_model_worse_than_copying_is_said(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False)
+    assert results.control.measurement
+    weak = dataclasses.replace(results.control.measurement, changed=0.3)
+    results = dataclasses.replace(results, control=dataclasses.replace(results.control, measurement=weak))
+    assert any("no better than copying the last frame" in sentence for sentence in statements(judge(results)))
+
+
+def test_world_model_that_got_worse_is_not_called_better(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False)
+    arms = [arm for arm in results.arms if arm.measurement]
+    worse = [
+        dataclasses.replace(arm, measurement=dataclasses.replace(arm.measurement, changed=0.5))
+        for arm in arms  # type: ignore[type-var]
+    ]
+    findings = judge(dataclasses.replace(results, arms=tuple(worse)))
+    assert any("did not improve in any arm" in sentence for sentence in statements(findings))
+
+
+def test_all_arms_failed_still_gives_a_page(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False)
+    failed = tuple(dataclasses.replace(results.arms[-1], steps=arm.steps) for arm in results.arms)
+    results = dataclasses.replace(results, arms=failed)
+    assert draw(judge(results), tmp_path) == {}
+    assert "Nothing can be said about success" in bare_page(results)
+
+
+def test_arms_on_other_episodes_are_refused(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False)
+    short = dataclasses.replace(results.arms[0], outcomes=results.arms[0].outcomes[:-1])
+    with pytest.raises(ValueError, match="different episodes"):
+        judge(dataclasses.replace(results, arms=(short, *results.arms[1:])))
+
+
+def test_text_from_outside_is_escaped(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False)
+    nasty = dataclasses.replace(results.arms[-1], error="<script>alert(1)</script>")
+    html = render(judge(dataclasses.replace(results, arms=(*results.arms[:-1], nasty))), {}, tmp_path)
+    assert "<script>" not in html
+
+
+def test_clips_tell_task_and_ending(run_dir: Path, results: SweepResults) -> None:
+    (row,) = clips(judge(results), run_dir)
+    assert [clip.caption.split(":")[0] for clip in row] == ["Before (control)", "After (lr 0.0003, 16 steps)"]
+    assert all(TASKS[0].replace("_", " ") in clip.caption and "solved" in clip.caption for clip in row)
+    without = dataclasses.replace(results, control=dataclasses.replace(results.control, videos=("a.mp4", "b.mp4")))
+    assert clips(judge(without), run_dir) == [], "rows would not show the same episode"
+
+
+def test_labels_are_moved_apart_but_keep_their_order() -> None:
+    placed = _apart({"a": 0.50, "b": 0.51, "c": 0.52, "d": 0.9}, gap=0.1)
+    assert placed["a"] + 0.099 < placed["b"] < placed["c"] - 0.099
+    assert placed["d"] == 0.9
+    assert abs(placed["b"] - 0.51) < 0.01
+
+
+@pytest.mark.parametrize("seconds,text", [(1.26, "1.3 s"), (42.4, "42 s"), (190, "3 min 10 s"), (7500, "2 h 5 min")])
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "value,text", [(0.09041, "0.090"), (0.000123, "0.000123"), (0.0, "0.000"), (1234.5, "1.23e+03")]
+)
+def test_number(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_other_checkpoint_does_not_lend_its_figures(tmp_path: Path, html: str) -> None:
+    results = make_results(tmp_path, media=False)
+    about = {"format_version": 1, "fingerprint": "of another", "provenance": {"metrics": METRICS}}
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "config.json").write_text(json.dumps(about))
+    assert "0.123" in Page(html).words
+    assert "its validation is not at hand" in Page(render(judge(results), {}, tmp_path)).words
+
+
+def test_pipeline_writes_the_report_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = Config(run_dir=str(tmp_path))
+    with pytest.raises(ConfigError, match=r"holds no results\.json"):
+        pipeline.run(config)
+    (tmp_path / "results.json").write_text("{")
+    with pytest.raises(ResultsError, match=r"results\.json"):
+        pipeline.run(config)
+    make_results(tmp_path, media=False).save(tmp_path / "results.json")
+    pipeline.run(config)
+    page = tmp_path / "report" / "index.html"
+    assert capsys.readouterr().out.strip() == str(page)
+    assert "No arm’s success" in page.read_text()

@@ -1,0 +1,170 @@
+"""Writes the report: results -> findings -> figures -> one HTML page that carries everything it shows."""
+
+import base64
+import datetime
+import importlib.metadata
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import yaml
+
+from worldagen.evaluation import statistics
+from worldagen.evaluation.statistics import Rate
+from worldagen.models import checkpoint
+from worldagen.report.figures import Picture, draw
+from worldagen.report.findings import Finding, Findings, headline, judge, points, statements
+from worldagen.results import SweepResults
+
+PACKAGES = ("worldagen", "torch", "ray", "mlflow", "transformers", "peft", "numpy", "scipy", "statsmodels")
+SIMULATORS = ("mujoco", "robosuite", "hf-libero", "bddl")
+PRETRAINING = {
+    "validation/arm_error": "arm action error (mean absolute)",
+    "validation/gripper_accuracy": "gripper accuracy",
+    "validation/image_changed": "next-frame error, changed patches",
+    "validation/copy_changed": "copying the last frame, changed patches",
+    "validation/image_all": "next-frame error, all patches",
+    "validation/copy_all": "copying the last frame, all patches",
+}
+"""What the page tells of the trainer's metrics."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video inside the page."""
+
+    caption: str
+    data: str
+    """data: URI."""
+
+
+def write_report(results: SweepResults, run_dir: Path) -> Path:
+    """Write `run_dir/report/index.html` and the pictures beside it; returns the page's path.
+
+    Paths inside `results` are relative to `run_dir`. Raises ValueError when arms were evaluated on different episodes,
+    FileNotFoundError when a file that the results name is gone.
+    """
+    findings = judge(results)
+    pictures = draw(findings, run_dir)
+    folder = run_dir / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        (folder / f"{name}.png").write_bytes(picture.light)
+    page = folder / "index.html"
+    partial = folder / ".index.html"
+    partial.write_text(render(findings, pictures, run_dir))
+    os.replace(partial, page)
+    return page
+
+
+def render(findings: Findings, pictures: Mapping[str, Picture], run_dir: Path) -> str:
+    """The HTML of the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("worldagen.report", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "png": lambda data: data_uri(data, "image/png"),
+        "percent": lambda share: f"{100 * share:.0f} %",
+        "signed_percent": lambda change: f"{100 * change:+.0f} %".replace("-", "−"),
+        "points": points,
+        "number": number,
+        "p_value": lambda p: f"{p:.2g}" if p >= 0.001 else "< 0.001",
+        "duration": duration,
+    }
+    results = findings.results
+    seconds = [(name, results.seconds.get(name, 0.0)) for name in ("reset", "simulate", "render", "wait", "learn")]
+    return environment.get_template("page.html").render(
+        findings=findings,
+        results=results,
+        headline=headline(findings),
+        statements=statements(findings),
+        pictures=pictures,
+        clips=clips(findings, run_dir),
+        per_task=[(each, per_task(each, results.tasks)) for each in findings.everything],
+        seconds=seconds,
+        total_seconds=sum(value for _, value in seconds),
+        pretraining=pretraining(results, run_dir),
+        config=yaml.safe_dump(json.loads(json.dumps(results.config)), sort_keys=False),
+        versions=versions(),
+        style=jinja2.utils.markupsafe.Markup((Path(__file__).parent / "page.css").read_text()),
+        written=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
+    )
+
+
+def clips(findings: Findings, run_dir: Path) -> list[list[Clip]]:
+    """The filmed episodes, a row each: the control first, then every other arm that was filmed.
+
+    Empty when not all of these arms have all the films, for then a row would show different episodes.
+    """
+    filmed = [each for each in findings.everything if each.arm.videos]
+    count = findings.results.config["evaluation"]["videos"]
+    if any(len(each.arm.videos) != count for each in filmed):
+        return []
+    return [[_clip(findings, each, number, run_dir) for each in filmed] for number in range(count)] if filmed else []
+
+
+def _clip(findings: Findings, each: Finding, number: int, run_dir: Path) -> Clip:
+    """Film `number` of an arm; the filmed episodes are the first ones of the evaluation."""
+    outcome = each.arm.outcomes[number]
+    when = "Before" if each.arm.steps == 0 else "After"
+    ending = "solved" if outcome.success else "not solved"
+    caption = f"{when} ({findings.name(each.arm)}): {outcome.task.replace('_', ' ')}, {ending}"
+    return Clip(caption, data_uri((run_dir / each.arm.videos[number]).read_bytes(), "video/mp4"))
+
+
+def per_task(each: Finding, tasks: tuple[str, ...]) -> list[Rate]:
+    """Success of an arm on each task."""
+    return [statistics.rate([outcome for outcome in each.arm.outcomes if outcome.task == task]) for task in tasks]
+
+
+def pretraining(results: SweepResults, run_dir: Path) -> list[tuple[str, str]]:
+    """What the trainer measured of the checkpoint, in words; empty when this checkpoint is no longer there."""
+    folder = Path(results.config["checkpoint"] or run_dir / "checkpoint")
+    if not (folder / "config.json").exists():
+        return []
+    about = checkpoint.describe(folder)
+    metrics = about["provenance"].get("metrics", {}) if about["fingerprint"] == results.checkpoint else {}
+    return [(words, number(metrics[name])) for name, words in PRETRAINING.items() if name in metrics]
+
+
+def versions() -> list[tuple[str, str]]:
+    """Installed versions of what decides results, worldagen first."""
+    found = []
+    for name in (*PACKAGES, *SIMULATORS):
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            found.append((name, "not installed"))
+    return [*found, ("Python", platform.python_version()), ("platform", platform.platform())]
+
+
+def data_uri(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def number(value: float) -> str:
+    """Three decimals, or three significant digits where those would say too little."""
+    return f"{value:.3f}" if value == 0 or 0.01 <= abs(value) < 100 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that a reader expects, e.g. `42 s`, `3 min 10 s`, `2 h 5 min`."""
+    if math.isnan(seconds):
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
