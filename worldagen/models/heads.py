@@ -19,7 +19,7 @@ class PoseEmbedding(nn.Module):
 
     def forward(self, pose: torch.Tensor) -> torch.Tensor:
         gripper = F.one_hot((pose[..., 6] >= 1).long(), 2).to(pose.dtype)
-        return self.out(torch.cat([self.arm(pose[..., :6]), self.gripper(gripper)], dim=-1))
+        return self.out(torch.cat([self.arm(pose[..., :6].contiguous()), self.gripper(gripper)], dim=-1))
 
 
 class PoseHead(nn.Module):

@@ -150,8 +150,8 @@ class WorldAgen(nn.Module):
             [
                 self.primary_projector(latents_primary),
                 self.wrist_projector(latents_wrist),
-                self.primary_cls_projector(primary[:, :1]),
-                self.wrist_cls_projector(wrist[:, :1]),
+                self.primary_cls_projector(primary[:, 0])[:, None],
+                self.wrist_cls_projector(wrist[:, 0])[:, None],
             ],
             dim=1,
         )
@@ -179,8 +179,10 @@ class WorldAgen(nn.Module):
         """
         check_decode(self.layout, features, state, text_embedding, action)
         batch, chunks = features.shape[:2]
+        # Linear layers get contiguous inputs only: for others torch chooses the kernel by whether the weight is frozen,
+        # and freezing the base for an adapter would change the last bits of its outputs.
         tokens = {
-            "text": self.text_projector(text_embedding)[:, :, None],
+            "text": self.text_projector(text_embedding.contiguous())[:, :, None],
             "state": self.state_embedding(state)[:, :, None],
             "action": self.action_embedding(action).unflatten(1, (chunks, -1)),
             "image": features[:, :, :-CAMERAS],
