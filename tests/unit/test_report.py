@@ -106,7 +106,7 @@ def test_official_assets_and_full_visuals_need_no_notice(tmp_path: Path) -> None
 
 def test_gain_is_the_headline(tmp_path: Path) -> None:
     findings = judge(make_results(tmp_path, effect=0.5, media=False, failed=False))
-    assert headline(findings).startswith("Adaptation raises success in 6 of 6 arms: 47 to")
+    assert headline(findings).startswith("Adaptation raises success in 6 of 6 evaluated arms: 47 to")
     assert any("This gain is distinguishable from zero" in sentence for sentence in statements(findings))
 
 

@@ -115,7 +115,7 @@ def headline(findings: Findings) -> str:
     compared, gains, harms = findings.compared, findings.having("gain"), findings.having("harm")
     if not compared:
         return "Nothing can be said about success: no arm was evaluated beside the control"
-    among = f"{len(compared)} arms" if len(compared) > 1 else "one arm"
+    among = f"{len(compared)} evaluated arms" if len(compared) > 1 else "one evaluated arm"
     if gains and harms:
         return f"Adaptation helps at some budgets and harms at others: {len(gains)} gain, {len(harms)} lose, of {among}"
     if gains:
