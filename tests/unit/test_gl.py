@@ -54,8 +54,12 @@ def test_without_libraries_the_error_prints_the_line_that_installs_them() -> Non
     assert "egl: OSError: libno-such-gl.so" in done.stderr and "osmesa: OSError" in done.stderr
 
 
-def test_cpu_actors_of_ray_get_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    assert gl._environment("egl")["MUJOCO_EGL_DEVICE_ID"] == "0"
-    os.environ["CUDA_VISIBLE_DEVICES"] = "3"
-    assert "MUJOCO_EGL_DEVICE_ID" not in gl._environment("egl")
+@pytest.mark.parametrize(
+    ("visible", "inherited", "device"),
+    [(None, None, "0"), ("", None, "0"), ("", "1", "1"), ("3", None, "3"), ("3", "0", "3"), ("2,3", "3", "3")],
+)
+def test_the_egl_device_is_one_that_robosuite_accepts(visible: str | None, inherited: str | None, device: str) -> None:
+    given = {"CUDA_VISIBLE_DEVICES": visible, "MUJOCO_EGL_DEVICE_ID": inherited}
+    os.environ.update({name: value for name, value in given.items() if value is not None})
+    gl.select_gl("egl")
+    assert os.environ["MUJOCO_EGL_DEVICE_ID"] == device

@@ -92,7 +92,7 @@ def test_a_generator_that_fails_leaves_nothing_behind(monkeypatch: pytest.Monkey
         (path / "half").write_text("written")
         raise OSError("disk full")
 
-    monkeypatch.setattr("worldagen.envs.libero.primitive.write_tree", fail)
+    monkeypatch.setattr("worldagen.envs.libero.assets.write_tree", fail)
     with pytest.raises(OSError, match="disk full"):
         resolve_assets("primitive")
     assert list((tmp_path / "cache").iterdir()) == []

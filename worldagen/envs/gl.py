@@ -54,22 +54,31 @@ def choose_gl(choice: str = "auto") -> str:
     gather_caches()
     failures = {}
     for backend in BACKENDS if choice == "auto" else (choice,):
-        environment = _environment(backend)
-        failure = _probe(environment)
+        failure = _probe(_environment(backend))
         if failure is None:
-            os.environ.update(environment)
+            select_gl(backend)
             logger.info("rendering with %s", backend)
             return backend
         failures[backend] = failure
     raise GLError(_message(failures))
 
 
+def select_gl(backend: str) -> None:
+    """Select a backend that is known to work for this process and its children."""
+    os.environ.update(_environment(backend))
+
+
 def _environment(backend: str) -> dict[str, str]:
-    """The variables that select `backend` in MuJoCo, robosuite and PyOpenGL."""
+    """The variables that select `backend` in MuJoCo, robosuite and PyOpenGL.
+
+    robosuite takes the EGL device from CUDA_VISIBLE_DEVICES, fails on the empty value that Ray gives CPU actors, and
+    refuses a device (inherited from the driver, say) that is not among the visible ones.
+    """
     environment = {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend}
-    if backend == "egl" and not os.environ.get("CUDA_VISIBLE_DEVICES"):
-        # robosuite takes the device from CUDA_VISIBLE_DEVICES and fails on the empty value that Ray gives CPU actors.
-        environment["MUJOCO_EGL_DEVICE_ID"] = os.environ.get("MUJOCO_EGL_DEVICE_ID", "0")
+    if backend == "egl":
+        visible = [device for device in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if device]
+        device = os.environ.get("MUJOCO_EGL_DEVICE_ID", "0")
+        environment["MUJOCO_EGL_DEVICE_ID"] = visible[0] if visible and device not in visible else device
     return environment
 
 

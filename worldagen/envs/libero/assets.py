@@ -19,6 +19,8 @@ from typing import Literal
 
 from worldagen.envs.cache import cache_dir
 from worldagen.envs.libero.package import benchmark_root
+from worldagen.envs.libero.primitive import SUITES as PRIMITIVE_SUITES
+from worldagen.envs.libero.primitive import write_tree
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +70,13 @@ def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
     return Assets("primitive", _primitive_tree())
 
 
+def check_coverage(kind: str, suite: str) -> None:
+    """Raise AssetsError when assets of this kind do not hold what the tasks of a suite are built from."""
+    if kind == "primitive" and suite not in PRIMITIVE_SUITES:
+        covered = ", ".join(PRIMITIVE_SUITES)
+        raise AssetsError(f"primitive assets cover {covered}, not {suite}; use env.assets=official")
+
+
 def _is_official(path: Path) -> bool:
     return all((path / folder).is_dir() for folder in _FOLDERS) and not (path / _PRIMITIVE_MARK).exists()
 
@@ -105,8 +114,6 @@ def _primitive_tree() -> Path:
     target = cache_dir() / f"libero-primitive-{_generator_version()}"
     if target.is_dir():
         return target
-    from worldagen.envs.libero.primitive import write_tree  # only needed the first time
-
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f"{target.name}."))
     try:

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from worldagen.envs.base import check_action
-from worldagen.envs.libero.assets import AssetsError, resolve_assets
+from worldagen.envs.libero.assets import AssetsError, check_coverage, resolve_assets
 from worldagen.envs.libero.package import prepare
-from worldagen.envs.libero.primitive import SUITES as PRIMITIVE_SUITES
 from worldagen.envs.libero.rendering import light_xml, with_model_xml
 from worldagen.envs.libero.tasks import Task, find_task, init_states, tasks
 from worldagen.types import EnvSpec, EpisodeSpec, Observation, StepOut
@@ -37,12 +36,10 @@ class LiberoEnv:
 
     def __init__(self, spec: EnvSpec) -> None:
         tasks(spec.suite)
-        if spec.assets == "primitive" and spec.suite not in PRIMITIVE_SUITES:
-            raise AssetsError(
-                f"primitive assets cover {', '.join(PRIMITIVE_SUITES)}, not {spec.suite}; use env.assets=official"
-            )
+        check_coverage(spec.assets, spec.suite)
         self.spec = spec
-        prepare(resolve_assets(spec.assets, os.environ.get("WORLDAGEN_LIBERO_ASSETS", "")).path)
+        self._assets = resolve_assets(spec.assets, os.environ.get("WORLDAGEN_LIBERO_ASSETS", "")).path
+        prepare(self._assets)
         self.task_env: Any = None
         """The benchmark's problem object (a BDDLBaseDomain) of the current task."""
         self.instruction = ""
@@ -131,6 +128,7 @@ class LiberoEnv:
 
     def _compile(self, task: Task) -> None:
         self.close()
+        prepare(self._assets)  # another Env of this process may use other assets
         with _seeded(0):
             self.task_env = _build(task, self.spec)
         for name in self.task_env.observation_names:

@@ -15,7 +15,7 @@ import types
 from pathlib import Path
 
 from worldagen.envs.cache import gather_caches
-from worldagen.envs.gl import BACKENDS, choose_gl
+from worldagen.envs.gl import BACKENDS, choose_gl, select_gl
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ def prepare(assets_path: Path) -> None:
     the packages are missing and GLError when nothing can render.
     """
     if "libero.libero" not in sys.modules:
-        if os.environ.get("MUJOCO_GL") not in BACKENDS:
-            choose_gl()
+        backend = os.environ.get("MUJOCO_GL", "")
+        select_gl(backend if backend in BACKENDS else choose_gl())
         gather_caches()
         _log_mujoco_warnings()
         _preset_robosuite_macros()
