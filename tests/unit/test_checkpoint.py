@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.small import small_config, small_inputs, small_model
-from worldagen.models import adapter, checkpoint, reference
+from worldagen.models import adapter, checkpoint, published, reference
 from worldagen.models.weights import CheckpointError, base_state
 from worldagen.models.worldagen import WorldAgen
 
@@ -137,6 +137,26 @@ def test_the_authors_files_load(tmp_path: Path) -> None:
     torch.save({"model": mae}, tmp_path / "mae.pth")
     loaded = WorldAgen.from_reference(tmp_path / "16.pth", tmp_path / "mae.pth", reference_config())
     assert checkpoint.fingerprint(loaded) == checkpoint.fingerprint(model)
+
+
+def test_importing_writes_our_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = reference_model()
+    theirs, mae = in_their_names(model)
+    torch.save({"model_state_dict": theirs}, tmp_path / "38.pth")
+    torch.save({"model": mae}, tmp_path / "mae.pth")
+    monkeypatch.setattr(reference, "paper_config", lambda preset: reference_config())
+    (folder,) = published.convert("libero", str(tmp_path / "38.pth"), str(tmp_path / "mae.pth"), tmp_path / "out")
+    assert checkpoint.fingerprint(checkpoint.load(folder)) == checkpoint.fingerprint(model)
+    assert checkpoint.describe(folder)["conventions"]["gripper"] == "+1 close, -1 open"
+
+
+def test_published_files_come_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(published, "hf_hub_download", lambda repo, file: asked.append((repo, file)) or "missing.pth")
+    with pytest.raises(CheckpointError, match=r"no checkpoint at missing\.pth"):
+        published.convert("calvin", published.REPOSITORY, published.REPOSITORY, "unused")
+    expected = ["calvin/scratch_qwen_16win_1img_5act/16.pth", "mae/mae_pretrain_vit_base.pth"]
+    assert asked == [("MLL-Lab/worldagen", file) for file in expected]
 
 
 def test_a_file_of_test_time_training_loads_with_its_adapter(tmp_path: Path) -> None:

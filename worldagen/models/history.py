@@ -32,10 +32,10 @@ def act(model: WorldAgen, requests: Sequence[DecisionRequest]) -> list[Decision]
     last = [len(request.states) - 1 for request in requests]
     for row, request in enumerate(requests):
         if last[row]:
-            features[row, : last[row]] = torch.from_numpy(request.features)
-            action[row, : last[row]] = torch.from_numpy(request.actions)
+            features[row, : last[row]] = torch.tensor(request.features)
+            action[row, : last[row]] = torch.tensor(request.actions)
         features[row, last[row]] = new[row]
-        state[row, : last[row] + 1] = torch.from_numpy(request.states)
+        state[row, : last[row] + 1] = torch.tensor(request.states)
     text = model.encode_text([request.instruction for request in requests])[:, None].expand(-1, model.config.chunks, -1)
     with adapter.mixed(model, [request.adapter or None for request in requests]):
         output = model.decode(features, state, text, action.flatten(1, 2), predict_image=False)

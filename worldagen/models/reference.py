@@ -7,9 +7,7 @@ of test-time training holds all of it, with LoRA factors in peft's naming.
 import pickle
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -93,9 +91,9 @@ def load(
     return model.eval()
 
 
-def paper_config(**sizes: Any) -> ModelConfig:
-    """The published configuration with the published mask, and `sizes` changed."""
-    return replace(ModelConfig(**PRESETS["paper_calvin"], preset="paper_calvin", mask="compat"), **sizes)
+def paper_config(preset: str = "paper_calvin") -> ModelConfig:
+    """A published configuration, with the published mask."""
+    return ModelConfig(**PRESETS[preset], preset=preset, mask="compat")
 
 
 def read(path: str | Path) -> dict[str, torch.Tensor]:
