@@ -45,7 +45,7 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
 fi
 
 if ! .venv/bin/python -m worldagen.envs.gl --quiet; then
-    apt_install "headless OpenGL for the simulator's cameras" libosmesa6 libegl1 libegl-mesa0 libgl1-mesa-dri
+    apt_install "headless OpenGL for the simulator's cameras" libosmesa6 libegl1 libegl-mesa0 libopengl0 libgl1-mesa-dri
     .venv/bin/python -m worldagen.envs.gl
 fi
 say "ready"

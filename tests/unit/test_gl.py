@@ -50,7 +50,7 @@ def test_without_libraries_the_error_prints_the_line_that_installs_them() -> Non
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
     assert done.returncode == 1
-    assert done.stderr.rstrip().endswith("libosmesa6 libegl1 libegl-mesa0 libgl1-mesa-dri")
+    assert done.stderr.rstrip().endswith("libosmesa6 libegl1 libegl-mesa0 libopengl0 libgl1-mesa-dri")
     assert "egl: OSError: libno-such-gl.so" in done.stderr and "osmesa: OSError" in done.stderr
 
 

@@ -19,7 +19,7 @@ BACKENDS = ("egl", "osmesa")
 
 APT_LINE = (
     "sudo apt-get update && sudo apt-get install -y --no-install-recommends "
-    "libosmesa6 libegl1 libegl-mesa0 libgl1-mesa-dri"
+    "libosmesa6 libegl1 libegl-mesa0 libopengl0 libgl1-mesa-dri"
 )
 
 _PROBE = """
