@@ -1,8 +1,8 @@
 """Simulators without physics for faults and scale (`tests.fakes:FakeEnv`), and a model that answers at once.
 
 The task says what an episode does: `push` just runs; `sleep 0.05` takes that many seconds a step; `raise`, `segfault`,
-`exit`, `hang` and `hang in native code` fail at the third step; `leak 100` keeps so many MB. With a folder in the spec's
-instruction a fault happens only at the first try (a file in it marks that it did).
+`exit`, `hang` and `hang in native code` fail at the third step; `leak 100` keeps so many MB. With a folder in the
+spec's instruction a fault happens only at the first try (a file in it marks that it did).
 """
 
 import ctypes
@@ -147,7 +147,7 @@ def spec(task: str = "push", seed: int = 0, suite: str = SUITE, kind: str = "ran
 
 
 class FakeServer:
-    """An inference server in all but the model. Adapter `missing` is unknown to it, adapter `die` ends its process once."""
+    """An inference server in all but the model. It does not know the adapter `missing`; `die` ends its process, once."""
 
     def __init__(self, folder: str = "") -> None:
         self.folder = Path(folder)

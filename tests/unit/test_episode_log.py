@@ -9,9 +9,7 @@ from worldagen.types import EpisodeResult
 
 
 def result(seed=0):
-    return EpisodeResult(
-        **{"spec": spec(seed=seed), "status": "success", "steps": 3, "seconds": {"wait": 0.5}, **changes}
-    )
+    return EpisodeResult(spec=spec(seed=seed), status="success", steps=3, seconds={"wait": 0.5})
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ Answer = TypeVar("Answer")
 class Batcher(Generic[Question, Answer]):
     """Gives `compute` up to `max_batch` questions at a time; the first waits at most `max_wait_ms` for others to join.
 
-    `compute` runs in the batcher's only thread, so questions are collected meanwhile and it need not be thread-safe. What
-    it raises reaches everyone in the batch.
+    `compute` runs in the batcher's only thread, so questions are collected meanwhile and it need not be thread-safe.
+    What it raises reaches everyone in the batch.
     """
 
     def __init__(self, compute: Callable[[list[Question]], list[Answer]], max_batch: int, max_wait_ms: float) -> None:

@@ -46,10 +46,10 @@ class _Run:
 class Dispatcher:
     """Async Ray actor. `Pool` is its handle; nothing else should call it."""
 
-    def __init__(self, config: PoolConfig, storage: Path, servers: Sequence[Any], env_vars: dict[str, str]) -> None:
+    def __init__(self, config: PoolConfig, storage: Path, env_vars: dict[str, str]) -> None:
         self.config = config
         self.storage = storage
-        self.servers = servers
+        self.servers: Sequence[Any] = ()
         self.env_vars = ONE_THREAD | env_vars
         self.queue = EpisodeQueue()
         self.work = asyncio.Event()
@@ -58,21 +58,24 @@ class Dispatcher:
         self.slots: list[asyncio.Task[None]] = []
         self.workers: dict[int, Any] = {}
 
-    async def open(self) -> None:
+    async def open(self, servers: Sequence[Any]) -> None:
         """Read the log and be ready for work. Raises LogError or OSError when the storage cannot be used."""
         if not self.slots:
+            self.servers = servers
             self.log = EpisodeLog(self.storage / "episodes.jsonl")
             self.slots = [asyncio.create_task(self._slot(index)) for index in range(self._slot_count())]
             for slot in self.slots:
                 slot.add_done_callback(self._slot_ended)
 
-    async def exchange(self, run_id: str, specs: Sequence[EpisodeSpec]) -> list[EpisodeResult]:
+    async def exchange(self, run_id: str, specs: Sequence[EpisodeSpec], servers: Sequence[Any]) -> list[EpisodeResult]:
         """Take more specs of a run, give the results it has not seen. Waits a while for the first; may be empty."""
+        await self.open(servers)  # Ray may have restarted this actor
         run = self.runs.setdefault(run_id, _Run())
         for spec in specs:
             self._accept(spec, run_id, run)
         try:
-            await asyncio.wait_for(run.changed.wait(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await run.changed.wait()
         except TimeoutError:
             return []
         if run.error:
@@ -91,9 +94,11 @@ class Dispatcher:
         return copy.deepcopy(self.stats)
 
     async def close(self) -> None:
+        """End the workers and let go of the log. Whoever still waits in `exchange` learns it from the actor's death."""
         for slot in self.slots:
             slot.cancel()
-        await asyncio.gather(*self.slots, return_exceptions=True)
+        for worker in self.workers.values():
+            ray.kill(worker)
         self.log.close()
 
     def _slot_count(self) -> int:
@@ -163,7 +168,8 @@ class Dispatcher:
         group: Group | None = None
         while True:
             try:
-                await asyncio.wait_for(self._wait_for_work(), IDLE_SECONDS)
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._wait_for_work()
             except TimeoutError:
                 return
             ticket = self.queue.take(group)
@@ -184,7 +190,8 @@ class Dispatcher:
         start = time.monotonic()
         deadline = self.config.episode_deadline
         try:
-            attempt: Attempt = await asyncio.wait_for(_answer(worker.run.remote(ticket.spec)), deadline)
+            async with asyncio.timeout(deadline):
+                attempt: Attempt = await worker.run.remote(ticket.spec)
         except TimeoutError:
             reason = f"exceeded the deadline of {deadline:g} s (pool.episode_deadline)"
             self._failed(ticket, "timed_out", reason, reason)

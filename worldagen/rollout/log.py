@@ -1,7 +1,7 @@
 """The episode log: one JSON line per finished episode, in the order they finished, found again by the spec's key.
 
-A line is on disk before its result is handed on, so no result that anyone has seen is lost, whatever ends the process. A
-last line cut short by a crash is removed when the log is opened; its episode simply runs again.
+A line is on disk before its result is handed on, so no result that anyone has seen is lost, whatever ends the process.
+A last line cut short by a crash is removed when the log is opened; its episode simply runs again.
 """
 
 import fcntl

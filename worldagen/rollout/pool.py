@@ -39,6 +39,8 @@ class Pool:
 
     actor: Any
     storage: Path
+    servers: Sequence[Any]
+    """Inference servers, for learned policies."""
 
     @classmethod
     def start(cls, config: PoolConfig, storage: Path | str, servers: Sequence[Any] = ()) -> "Pool":
@@ -50,11 +52,10 @@ class Pool:
         storage = Path(storage).absolute()
         env_vars = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         dispatcher: Any = ray.remote(Dispatcher)
-        actor = dispatcher.options(num_cpus=0, max_restarts=-1, max_concurrency=1000).remote(
-            config, storage, list(servers), env_vars
-        )
-        _call(actor.open)
-        return cls(actor, storage)
+        light = dispatcher.options(num_cpus=0, max_restarts=-1, max_concurrency=1000)
+        pool = cls(light.remote(config, storage, env_vars), storage, tuple(servers))
+        _call(pool.actor.open, pool.servers)
+        return pool
 
     @property
     def trajectories(self) -> Path:
@@ -98,12 +99,12 @@ class Pool:
             self.actor.leave.remote(run_id)
 
     def _exchange(self, run_id: str, new: list[EpisodeSpec], pending: dict[str, EpisodeSpec]) -> list[EpisodeResult]:
-        try:
-            return _call(self.actor.exchange, run_id, new)
-        except ActorUnavailableError:  # its process died; Ray restarts it, and what had finished is in its log
-            time.sleep(1.0)
-            _call(self.actor.open)
-            return _call(self.actor.exchange, run_id, list(pending.values()))
+        while True:
+            try:
+                return _call(self.actor.exchange, run_id, new, self.servers)
+            except ActorUnavailableError:  # its process died; Ray restarts it, and what had finished is in its log
+                new = list(pending.values())
+                time.sleep(1.0)
 
 
 def _checked(specs: Iterable[EpisodeSpec]) -> Iterator[EpisodeSpec]:
