@@ -13,7 +13,7 @@ from worldagen.data import trajectories
 from worldagen.models import adapter, checkpoint
 from worldagen.models.weights import fingerprint
 from worldagen.models.worldagen import WorldAgen
-from worldagen.ttt.actor import AdaptationJob, SnapshotMaker
+from worldagen.ttt.job import AdaptationJob, SnapshotMaker
 from worldagen.ttt.learner import NAME, Adaptation, AdaptationError, Learner
 from worldagen.types import Trajectory
 

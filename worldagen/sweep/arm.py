@@ -1,6 +1,5 @@
 """One arm of a sweep: adapt so many steps, measure the world model, run the evaluation episodes. Done once."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +8,8 @@ from worldagen.evaluation.episodes import evaluate, evaluation_specs
 from worldagen.results import Arm
 from worldagen.rollout.pool import Pool
 from worldagen.sweep.plan import Unit, step_counts
-from worldagen.ttt.actor import AdaptationJob
 from worldagen.ttt.explore import Explored
+from worldagen.ttt.job import AdaptationJob, SnapshotMaker
 from worldagen.ttt.learner import Adaptation
 from worldagen.ttt.snapshot import PREDICTIONS_FILE, Snapshot, read_snapshot
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
@@ -62,30 +61,31 @@ class Setting:
         return str(path.relative_to(self.folder))
 
 
-def run_arm(setting: Setting, pool: Pool, how: Adaptation, steps: int, snapshot: Callable[[int], Snapshot]) -> Arm:
+def run_arm(setting: Setting, pool: Pool, how: Adaptation, steps: int, maker: SnapshotMaker) -> Arm:
     """The arm of `how` after `steps` steps (0: the control), with whatever is missing of it made now.
 
-    `snapshot` makes the adapter of a step count, or reads it back. Learner's and pool's errors pass through.
+    What `maker` (of the same job) and the pool raise passes through.
     """
-    file = _file(setting, how, steps)
-    if file.exists():
-        return Arm.load(file)
-    taken = snapshot(steps)
-    arm = _adapted(setting, how, taken)
-    evaluation = evaluate(pool, setting.specs(how, steps), arm.name)
-    arm = replace(arm, outcomes=evaluation.outcomes, seconds=evaluation.seconds)
-    arm.save(file)
+    arm = load_arm(setting, how, steps)
+    if arm is None:
+        arm = _adapted(setting, how, maker.snapshot(steps))
+        evaluation = evaluate(pool, setting.specs(how, steps), arm.name)
+        arm = replace(arm, outcomes=evaluation.outcomes, seconds=evaluation.seconds)
+        arm.save(_file(setting, how, steps))
     return arm
 
 
-def finished_arm(setting: Setting, how: Adaptation, steps: int, error: str) -> Arm:
-    """The arm as `run_arm` left it; if it did not come to its end, the arm of a trial that failed with `error`."""
+def load_arm(setting: Setting, how: Adaptation, steps: int) -> Arm | None:
+    """The arm as `run_arm` left it, or None if that has not come to its end."""
     file = _file(setting, how, steps)
-    if file.exists():
-        return Arm.load(file)
+    return Arm.load(file) if file.exists() else None
+
+
+def failed_arm(setting: Setting, how: Adaptation, steps: int, error: str) -> Arm:
+    """An arm whose trial ended with `error`, with what was measured before."""
     taken = read_snapshot(setting.job(how).folder(steps))
     arm = _adapted(setting, how, taken) if taken else Arm(steps=steps, learning_rate=how.learning_rate, rank=how.rank)
-    return replace(arm, error=error or "the trial ended before this arm")
+    return replace(arm, error=error)
 
 
 def _adapted(setting: Setting, how: Adaptation, snapshot: Snapshot) -> Arm:

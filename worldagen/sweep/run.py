@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray import tune
 from ray.actor import ActorHandle
 
@@ -20,12 +21,14 @@ from worldagen.models import checkpoint
 from worldagen.results import Arm, Exploration, SweepResults
 from worldagen.rollout.inference import start_servers
 from worldagen.rollout.pool import Pool
-from worldagen.sweep.arm import Setting, finished_arm, run_arm
+from worldagen.sweep.arm import Setting, failed_arm, load_arm, run_arm
 from worldagen.sweep.plan import Unit, adaptations
-from worldagen.sweep.trial import RESOURCES, log_arm, run_trial, take_snapshot
+from worldagen.sweep.tracking import MLflowCallback, log_arm
+from worldagen.sweep.trial import ERROR, resources, run_trial
 from worldagen.tracking.mlflow_log import TrackedSweep
-from worldagen.ttt.actor import start_learner
 from worldagen.ttt.explore import Explored, exploration_specs, explore
+from worldagen.ttt.job import SnapshotMaker
+from worldagen.ttt.learner import Adaptation
 from worldagen.types import EnvSpec, EpisodeSpec
 
 # Tune would turn Ctrl-C into an orderly return; we want the interruption to reach the command line.
@@ -67,33 +70,27 @@ def run_sweep(
 
 def run_control(setting: Setting, pool: Pool) -> Arm:
     """The base model on the evaluation episodes and on the held-out exploration."""
-    how = adaptations(setting.config)[0]
-    learner = start_learner(setting.job(how), setting.config.ttt.gpus)
-    try:
-        return run_arm(setting, pool, how, 0, lambda steps: take_snapshot(learner, steps))
-    finally:
-        ray.kill(learner)
+    how = adaptations(setting.config)[0]  # which one does not matter at zero steps
+    device = "cuda" if setting.config.ttt.gpus and torch.cuda.is_available() else "cpu"
+    return run_arm(setting, pool, how, 0, SnapshotMaker(replace(setting.job(how), device=device)))
 
 
 def run_trials(setting: Setting, pool: Pool, tracked: TrackedSweep) -> dict[tuple[float, int], str]:
-    """Run the trials that have not ended well yet; returns why trials failed, by (learning rate, rank)."""
+    """Run the trials that have not ended yet; returns why trials failed, by (learning rate, rank)."""
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, setting=setting, pool=pool, tracked=tracked), RESOURCES
+        tune.with_parameters(run_trial, setting=setting, pool=pool), resources(setting.config)
     )
     state = setting.folder / "tune"
     if tune.Tuner.can_restore(str(state)):
         tuner = tune.Tuner.restore(str(state), trainable, resume_errored=True)
     else:
-        tuner = _new_tuner(setting, trainable)
+        tuner = _new_tuner(setting, trainable, tracked)
     grid = tuner.fit()
-    return {
-        (result.config["learning_rate"], result.config["rank"]): _reason(result.error)
-        for result in (grid[index] for index in range(len(grid)))
-        if result.error and result.config
-    }
+    found = {_trial(result): _failure(result) for result in (grid[index] for index in range(len(grid)))}
+    return {trial: failure for trial, failure in found.items() if failure}
 
 
-def _new_tuner(setting: Setting, trainable: Any) -> tune.Tuner:
+def _new_tuner(setting: Setting, trainable: Any, tracked: TrackedSweep) -> tune.Tuner:
     ways = adaptations(setting.config)
     return tune.Tuner(
         trainable,
@@ -101,31 +98,44 @@ def _new_tuner(setting: Setting, trainable: Any) -> tune.Tuner:
             "learning_rate": tune.grid_search(sorted({how.learning_rate for how in ways})),
             "rank": tune.grid_search(sorted({how.rank for how in ways})),
         },
-        tune_config=tune.TuneConfig(max_concurrent_trials=setting.config.ttt.max_concurrent_trials),
-        run_config=tune.RunConfig(name="tune", storage_path=str(setting.folder), verbose=0),
+        tune_config=tune.TuneConfig(max_concurrent_trials=setting.config.ttt.max_concurrent_trials, reuse_actors=True),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(setting.folder),
+            failure_config=tune.FailureConfig(max_failures=2),
+            callbacks=[MLflowCallback(setting, tracked)],
+            verbose=0,
+        ),
     )
 
 
-def _reason(error: Exception) -> str:
-    """The error that the trial raised, without Ray's wrapping."""
-    cause = getattr(error, "cause", None) or error
-    return f"{type(cause).__name__}: {cause}"
+def _trial(result: tune.Result) -> tuple[float, int]:
+    assert result.config is not None
+    return result.config["learning_rate"], result.config["rank"]
+
+
+def _failure(result: tune.Result) -> str:
+    """Why a trial failed, without Ray's wrapping; empty if it did not."""
+    if result.error:
+        cause = getattr(result.error, "cause", None) or result.error
+        return f"{type(cause).__name__}: {cause}"
+    return (result.metrics or {}).get(ERROR, "")
 
 
 def gather(setting: Setting, control: Arm, errors: dict[tuple[float, int], str]) -> SweepResults:
     """All arms, finished or failed, with what they were measured on."""
-    config, explored = setting.config, setting.explored
-    ways = adaptations(config)
+    config = setting.config
+
+    def arm(how: Adaptation, steps: int) -> Arm:
+        reason = errors.get((how.learning_rate, how.rank), "its trial ended early")
+        return load_arm(setting, how, steps) or failed_arm(setting, how, steps, reason)
+
     return SweepResults(
         unit=setting.unit.name,
         tasks=setting.unit.tasks,
         control=control,
-        arms=tuple(
-            finished_arm(setting, how, steps, errors.get((how.learning_rate, how.rank), ""))
-            for how in ways
-            for steps in setting.job(how).steps
-        ),
-        exploration=_facts(config, explored),
+        arms=tuple(arm(how, steps) for how in adaptations(config) for steps in setting.job(how).steps),
+        exploration=_facts(config, setting.explored),
         suite=setting.env.suite,
         assets=setting.env.assets,
         visuals=setting.env.visuals,

@@ -1,12 +1,8 @@
-"""A learner on the cluster: idempotent snapshots of one adaptation, and the Ray actor around them."""
+"""One adaptation as a job: all it is made of, and its snapshots, each made once, whoever is killed meanwhile."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import ray
-import torch
 
 from worldagen.config import content_key
 from worldagen.data import trajectories
@@ -95,18 +91,3 @@ class SnapshotMaker:
             "base": self.job.base,
             "episodes": [path.stem for path in self.job.training],
         }
-
-
-class _Actor(SnapshotMaker):
-    def __init__(self, job: AdaptationJob) -> None:
-        torch.set_num_threads(job.threads)
-        super().__init__(job)
-
-
-def start_learner(job: AdaptationJob, gpus: float = 0.0) -> Any:
-    """An actor with the methods of `SnapshotMaker`. It reserves no CPU, since the simulators own those.
-
-    If its process dies, Ray starts it again and repeats the call, which goes on from the last snapshot.
-    """
-    learner: Any = ray.remote(_Actor)
-    return learner.options(num_cpus=0, num_gpus=gpus, max_restarts=2, max_task_retries=2).remote(job)
