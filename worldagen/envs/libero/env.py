@@ -61,7 +61,8 @@ class LiberoEnv:
         return data.site_xpos[site].copy(), data.site_xmat[site].reshape(3, 3).copy()
 
     def reset(self, spec: EpisodeSpec) -> Observation:
-        """Start the episode of `spec`. Raises ValueError for a task or initial state that does not exist."""
+        """Start the episode of `spec`. Raises ValueError for a task or initial state that does not exist, or for a spec
+        of another simulator, and AssetsError when the initial state does not fit the assets."""
         self._over = True
         task, state = self._start_of(spec)
         if task != self._task:
@@ -103,7 +104,7 @@ class LiberoEnv:
         return StepOut(observation, np.stack(executed), success, seconds, tuple(frames))
 
     def state_digest(self) -> bytes:
-        """Bytes of everything the next step depends on: MuJoCo's integration state and the fixtures' poses."""
+        """Bytes of MuJoCo's integration state and of the poses that bodies have in the model."""
         import mujoco  # MUJOCO_GL is chosen by now
 
         model, data, kind = self.sim.model, self.sim.data, mujoco.mjtState.mjSTATE_INTEGRATION
@@ -112,7 +113,7 @@ class LiberoEnv:
         return state.tobytes() + model.body_pos.tobytes() + model.body_quat.tobytes()
 
     def close(self) -> None:
-        """Free the simulator. The Env cannot be used afterwards."""
+        """Free the compiled model and its OpenGL context; a later reset builds them again."""
         if self.task_env is not None:
             self.task_env.close()
         self.task_env, self._task, self._over = None, None, True
