@@ -1,0 +1,23 @@
+"""Pretrain the model (policy and world model, one backbone) on the demonstrations of a run folder, with Ray Train."""
+
+from pathlib import Path
+
+from worldagen.cli import main
+from worldagen.cluster import connect
+from worldagen.config import Config
+from worldagen.tracking.mlflow_log import open_sweep
+from worldagen.training.pretraining import describe, finished, plan
+from worldagen.training.ray_train import pretrain
+
+
+def run(config: Config) -> None:
+    todo = plan(config)
+    if not finished(todo):
+        print(describe(todo))
+        connect(config)
+        pretrain(config, open_sweep(config, Path(config.run_dir).name))
+    print(f"checkpoint: {todo.checkpoint}")
+
+
+if __name__ == "__main__":
+    main(run, doc=__doc__, dry_run=lambda config: describe(plan(config)))

@@ -1,0 +1,224 @@
+"""Training resumes bit for bit, learns, keeps its good checkpoint, and says what is wrong."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small import small_config, small_model
+from synthetic import make_curtain, make_trajectory
+
+from worldagen.config import Config, ConfigError, DemosConfig, EnvConfig, PretrainConfig
+from worldagen.data.trajectories import save
+from worldagen.data.windows import WindowDataset
+from worldagen.models import checkpoint
+from worldagen.models.worldagen import WorldAgen
+from worldagen.training import pretraining, validation
+from worldagen.training.loop import learning_rate, train
+from worldagen.training.pictures import save_predictions
+from worldagen.training.pretraining import finished, plan, work
+from worldagen.training.state import TrainingError, TrainingState, load_state, save_state
+from worldagen.training.validation import validate
+
+SETTINGS = PretrainConfig(
+    steps=7, batch_size=8, learning_rate=3e-3, warmup_steps=2, validate_every=3, threads=1, precision="float32"
+)
+IDENTITY = {"pretrain": {"steps": 7}, "seed": 0}
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def dataset() -> WindowDataset:
+    return WindowDataset([make_trajectory(i, chunks=5) for i in range(3)], chunks=2)
+
+
+def run_training(path: Path, settings: PretrainConfig = SETTINGS, kill_at: int = 0, seed: int = 0) -> WorldAgen:
+    """Train a small model; with `kill_at`, die right after the state of that step was stored."""
+    torch.manual_seed(0)
+    model = WorldAgen(small_config())
+
+    def on_record(record: dict[str, float]) -> None:
+        if record["step"] == kill_at:
+            raise Killed
+
+    train(
+        model,
+        dataset(),
+        settings,
+        seed=seed,
+        state_path=path,
+        identity=IDENTITY,
+        validate=lambda model: validate(model, dataset(), threshold=0.02),
+        on_record=on_record,
+    )
+    return model
+
+
+def test_learning_rate_warms_up_and_ends_at_exactly_zero() -> None:
+    rates = [learning_rate(step, SETTINGS) for step in range(7)]
+    assert rates[:2] == [1.5e-3, 3e-3]
+    assert rates[2] > rates[3] > rates[4] > rates[5] > rates[6] == 0.0
+
+
+def test_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole = run_training(tmp_path / "whole.pt")
+    for kill_at in (3, 6):
+        path = tmp_path / f"{kill_at}.pt"
+        with pytest.raises(Killed):
+            run_training(path, kill_at=kill_at)
+        state = load_state(path, IDENTITY)
+        assert state is not None and state.step == kill_at
+        torch.manual_seed(123)  # whatever happened to the generator meanwhile
+        resumed = run_training(path)
+        for name, value in whole.state_dict().items():
+            assert torch.equal(resumed.state_dict()[name], value), name
+    assert not torch.equal(run_training(tmp_path / "other.pt", seed=1).offset, whole.offset)
+
+
+def test_curve_of_a_resumed_run_is_complete(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run_training(tmp_path / "state.pt", kill_at=3)
+    run_training(tmp_path / "state.pt")
+    state = load_state(tmp_path / "state.pt", IDENTITY)
+    assert state is not None
+    assert [record["step"] for record in state.curve] == [3, 6, 7]
+    expected = {"train/arm", "train/gripper", "train/image", "validation/arm_error", "validation/copy_changed"}
+    assert all(expected <= record.keys() for record in state.curve)
+
+
+def test_bfloat16_trains_close_to_float32(tmp_path: Path) -> None:
+    exact = run_training(tmp_path / "exact.pt")
+    rounded = run_training(tmp_path / "rounded.pt", dataclasses.replace(SETTINGS, precision="bfloat16"))
+    assert not torch.equal(exact.offset, rounded.offset)
+    assert rounded.offset.dtype == torch.float32
+    torch.testing.assert_close(exact.offset, rounded.offset, atol=5e-3, rtol=0)
+
+
+def test_diverging_run_stops_with_advice(tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, learning_rate=1e30, validate_every=100)
+    with pytest.raises(TrainingError, match=r"step \d.*lower pretrain\.learning_rate"):
+        run_training(tmp_path / "state.pt", settings)
+    assert load_state(tmp_path / "state.pt", IDENTITY) is None
+
+
+def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    save_state(path, TrainingState(1, {}, {}), IDENTITY)
+    changed = {"pretrain": {"steps": 9}, "seed": 0}
+    with pytest.raises(TrainingError, match=r"pretrain\.steps was 7, now 9; use another run_dir, or delete it"):
+        load_state(path, changed)
+
+
+def test_damaged_state_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    save_state(path, TrainingState(1, {"w": torch.zeros(1000)}, {}), IDENTITY)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(TrainingError, match=r"state\.pt is damaged .*delete it to start again"):
+        load_state(path, IDENTITY)
+
+
+def test_full_disk_keeps_the_previous_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.pt"
+    save_state(path, TrainingState(1, {}, {}), IDENTITY)
+
+    def full_disk(content: object, file: object) -> None:
+        file.write(b"half")  # type: ignore[attr-defined]
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_state(path, TrainingState(2, {}, {}), IDENTITY)
+    state = load_state(path, IDENTITY)
+    assert state is not None and state.step == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_validation_does_not_depend_on_its_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small_model()
+    whole = validate(model, dataset(), threshold=2.35)
+    monkeypatch.setattr(validation, "BATCH", 4)
+    in_parts = validate(model, dataset(), threshold=2.35)
+    assert whole == pytest.approx(in_parts, rel=1e-5)
+    assert 0 < whole["validation/changed_fraction"] < 1
+
+
+def test_validation_measures_actions_and_the_copy_baseline() -> None:
+    """On one whole window the numbers can be computed by hand."""
+    model, episode = small_model(), make_trajectory(chunks=2, last=5)
+    found = validate(model, WindowDataset([episode], chunks=2), threshold=0.0, limit=1)
+    pixels = episode.primary.astype(np.float64), episode.wrist.astype(np.float64)
+    std = np.array([0.26862954, 0.26130258, 0.27577711]) * 255
+    copied = np.mean([np.square((frames[1:] - frames[:-1]) / std).mean() for frames in pixels])
+    assert found["validation/copy_all"] == pytest.approx(copied, rel=1e-4)
+    assert found["validation/copy_changed"] == pytest.approx(copied, rel=1e-4)
+    with torch.no_grad():
+        output = validation.predict(model, WindowDataset([episode], chunks=2).batch([0]))
+    error = np.abs(output.arm[0].numpy() - episode.intended[..., :6]).mean()
+    right = ((output.gripper[0, ..., 0].numpy() > 0.5) == (episode.intended[..., 6] >= 1)).mean()
+    assert found["validation/arm_error"] == pytest.approx(error, rel=1e-4)
+    assert found["validation/gripper_accuracy"] == pytest.approx(right)
+
+
+def test_picture_shows_three_images_of_both_cameras(tmp_path: Path) -> None:
+    save_predictions(small_model(), dataset(), tmp_path / "p" / "predictions.png", rows=2)
+    with Image.open(tmp_path / "p" / "predictions.png") as picture:
+        assert picture.width > 2 * picture.height > 200
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A run folder with demonstrations of a moving curtain."""
+    for index in range(24):
+        save(make_curtain(index), tmp_path / "demos" / "trajectories" / f"{index}.parquet")
+    model = small_config(image_size=32, hidden=64, heads=4, mlp=128, vision_width=32)
+    return Config(
+        run_dir=str(tmp_path),
+        env=EnvConfig(image_size=32),
+        demos=DemosConfig(),
+        model=model,
+        pretrain=dataclasses.replace(SETTINGS, steps=100, batch_size=16, warmup_steps=10, validate_every=50),
+    )
+
+
+def test_a_model_learns_to_act_and_to_predict_better_than_copying(config: Config) -> None:
+    """The whole plain run: plan, train, checkpoint, curve, picture; then it counts as finished."""
+    torch.set_num_threads(1)
+    run = plan(config)
+    assert not finished(run)
+    work(run)
+    curve = json.loads(run.curve.read_text())
+    last = curve[-1]
+    assert last["validation/image_changed"] < 0.2 * last["validation/copy_changed"]
+    assert last["validation/arm_error"] < 0.03
+    assert finished(run)
+    model = checkpoint.load(run.checkpoint)
+    assert model.config == config.model
+    provenance = checkpoint.describe(run.checkpoint)["provenance"]
+    assert provenance["metrics"] == last and provenance["identity"] == run.identity
+    assert run.picture.exists()
+
+    changed = dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, learning_rate=1.0))
+    with pytest.raises(TrainingError, match=r"checkpoint belongs to another training run: pretrain\.learning_rate was"):
+        finished(plan(changed))
+    faster = dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, workers=2, threads=8))
+    assert finished(plan(faster))
+
+
+def test_demonstrations_that_do_not_fit_the_model_are_refused(config: Config) -> None:
+    other = dataclasses.replace(config, model=small_config(image_size=16))
+    with pytest.raises(ConfigError, match=r"32 x 32 pixels and 5 actions .* model\.image_size=16"):
+        plan(other)
+
+
+def test_damaged_demonstration_is_found_before_training(config: Config) -> None:
+    path = next(iter(Path(config.run_dir).rglob("*.parquet")))
+    content = bytearray(path.read_bytes())
+    content[60] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match=rf"{path.name} is damaged"):
+        pretraining.check_episodes(plan(config))

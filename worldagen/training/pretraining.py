@@ -1,0 +1,159 @@
+"""Pretraining as plain code: what a run consists of (`plan`), and what each of its workers does (`work`).
+
+In the run folder it leaves `checkpoint/`, the trained model, and `pretrain/` with the state to resume from, the curve
+and a picture of predicted frames. The same plan in the same folder resumes; a finished one is only checked.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from worldagen.config import Config, ConfigError, content_key
+from worldagen.data.episodes import EpisodeFiles, find_demonstrations, hold_out
+from worldagen.data.trajectories import TrajectoryInfo, load
+from worldagen.data.windows import WindowDataset
+from worldagen.models import checkpoint
+from worldagen.models.worldagen import WorldAgen
+from worldagen.tracking.progress import progress
+from worldagen.training.loop import ALONE, Record, Worker, train
+from worldagen.training.pictures import save_predictions
+from worldagen.training.state import check_settings
+from worldagen.training.validation import validate
+
+FREE = ("workers", "worker_cpus", "threads", "gpu", "failures", "validate_every", "validation_windows")
+"""Settings that may change on resume: they decide how a run is computed and watched, not what it computes."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One pretraining run: everything its workers need, picklable."""
+
+    config: Config
+    folder: Path
+    """The run folder, absolute; with several nodes on storage that all of them share."""
+    training: list[TrajectoryInfo]
+    held_out: list[TrajectoryInfo]
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "pretrain" / "state.pt"
+
+    @property
+    def curve(self) -> Path:
+        return self.folder / "pretrain" / "curve.json"
+
+    @property
+    def picture(self) -> Path:
+        return self.folder / "pretrain" / "predictions.png"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What determines the trained weights. Two workers instead of one change them by rounding only."""
+        pretrain = {name: value for name, value in asdict(self.config.pretrain).items() if name not in FREE}
+        episodes = {"training": self.training, "held_out": self.held_out}
+        return {
+            "model": asdict(self.config.model),
+            "pretrain": pretrain,
+            "seed": self.config.seed,
+            "episodes": {name: content_key([e.spec.key for e in infos]) for name, infos in episodes.items()},
+        }
+
+
+def plan(config: Config) -> Plan:
+    """Find the demonstrations and split them. Raises DataError or ConfigError when they cannot train `config.model`."""
+    folder = Path(config.run_dir).expanduser().absolute()
+    episodes = find_demonstrations(config.demos_dir or folder / "demos", config.env.tasks)
+    size, actions = episodes[0].image_size, episodes[0].actions_per_chunk
+    model = config.model
+    if size != (model.image_size, model.image_size) or actions != model.actions_per_chunk:
+        raise ConfigError(
+            f"the demonstrations have images of {size[0]} x {size[1]} pixels and {actions} actions per chunk, but "
+            f"model.image_size={model.image_size} and model.actions_per_chunk={model.actions_per_chunk}"
+        )
+    training, held_out = hold_out(episodes, config.pretrain.validation_fraction, config.seed)
+    return Plan(config, folder, training, held_out)
+
+
+def finished(plan: Plan) -> bool:
+    """Whether the checkpoint is there. Raises TrainingError when it came from other settings or episodes."""
+    if not (plan.checkpoint / "config.json").exists():
+        return False
+    check_settings(plan.checkpoint, checkpoint.describe(plan.checkpoint)["provenance"]["identity"], plan.identity)
+    return True
+
+
+def describe(plan: Plan) -> str:
+    """The plan in words."""
+    settings, chunks = plan.config.pretrain, sum(e.chunks for e in plan.training)
+    return (
+        f"pretrain in {plan.folder}: {settings.steps} steps of {settings.batch_size} windows on {settings.workers} "
+        f"worker(s), {len(plan.training)} training episodes ({chunks} windows), {len(plan.held_out)} held out"
+    )
+
+
+def check_episodes(plan: Plan) -> None:
+    """Read every episode once, so that a damaged one is reported before anything starts. Raises DataError."""
+    for episode in progress([*plan.training, *plan.held_out], description="checking demonstrations", unit="episode"):
+        load(episode.path)
+
+
+def work(plan: Plan, worker: Worker = ALONE, on_record: Callable[[Record], None] = lambda record: None) -> None:
+    """Train, as one of the data-parallel workers; rank 0 writes curve, picture and checkpoint."""
+    config = plan.config
+    training = _windows(plan.training, config)
+    held_out = _windows(plan.held_out, config)
+    torch.manual_seed(config.seed)
+    model = WorldAgen(config.model)
+    threshold = config.ttt.changed_threshold
+    curve = train(
+        model,
+        training,
+        config.pretrain,
+        seed=config.seed,
+        state_path=plan.state,
+        identity=plan.identity,
+        validate=lambda model: validate(model, held_out, threshold=threshold, limit=config.pretrain.validation_windows),
+        on_record=on_record,
+        worker=worker,
+    )
+    if worker.rank == 0:
+        final = {**curve[-1], **validate(model, held_out, threshold=threshold)}
+        _finish(plan, model, held_out, [*curve[:-1], final])
+
+
+def _finish(plan: Plan, model: WorldAgen, held_out: WindowDataset, curve: list[Record]) -> None:
+    write_json(plan.curve, curve)
+    save_predictions(model, held_out, plan.picture)
+    provenance = {
+        "identity": plan.identity,
+        "steps": plan.config.pretrain.steps,
+        "metrics": curve[-1],
+        "demonstrations": {
+            name: sorted(e.spec.key for e in infos)
+            for name, infos in {"training": plan.training, "held_out": plan.held_out}.items()
+        },
+        "config": asdict(plan.config),
+    }
+    checkpoint.save(model, plan.checkpoint, provenance)
+
+
+def _windows(episodes: list[TrajectoryInfo], config: Config) -> WindowDataset:
+    files = EpisodeFiles(episodes)
+    return WindowDataset(files, config.model.chunks, files.lengths)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    temporary.replace(path)

@@ -1,0 +1,138 @@
+"""The Ray Train shell around `pretraining.work`: workers, data parallelism, restarts. Training itself is not here."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import torch
+from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer, get_device
+from ray.train.v2.api.exceptions import TrainingFailedError
+
+from worldagen.config import Config
+from worldagen.tracking.mlflow_log import TrackedSweep, close_run, log_artifacts, log_metrics, open_trial
+from worldagen.training.loop import Record, Worker
+from worldagen.training.pretraining import Plan, check_episodes, finished, plan, work
+from worldagen.training.state import TrainingError
+
+Log = Callable[[Record, int], None]
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads that wait must sleep: by default they spin, which makes two of them slower than one on a busy machine."""
+
+
+def pretrain(config: Config, sweep: TrackedSweep | None = None) -> Path:
+    """Pretrain the model of `config` on its demonstrations and return the checkpoint folder.
+
+    Continues where an earlier run in the same folder stopped, and returns at once when that one finished. With a
+    `sweep`, its child run `pretrain` receives the metrics of each validation, the curve and the picture.
+    Ray must be initialised. Raises DataError, ConfigError or TrainingError when the run cannot start, go on or resume.
+    """
+    run = plan(config)
+    if finished(run):
+        return run.checkpoint
+    check_episodes(run)
+    _check_resources(config)
+    with _tracked(run, sweep) as log:
+        _fit(_trainer(run, log))
+    return run.checkpoint
+
+
+@contextmanager
+def _tracked(run: Plan, sweep: TrackedSweep | None) -> Iterator[Log]:
+    """Where the metrics go: to the sweep's child run `pretrain`, if there is a sweep."""
+    if sweep is None:
+        yield lambda metrics, step: None
+        return
+    run_id = open_trial(sweep, "pretrain", asdict(run.config.pretrain))
+    try:
+        yield partial(log_metrics, sweep, run_id)
+    except BaseException:
+        close_run(sweep, run_id, failed=True)
+        raise
+    for path in (run.curve, run.picture):
+        log_artifacts(sweep, run_id, path, "pretrain")
+    close_run(sweep, run_id)
+
+
+def _trainer(run: Plan, log: Log) -> TorchTrainer:
+    settings = run.config.pretrain
+    # Ray annotates these for the first version of Train, but builds the second: hence the Any.
+    run_config: Any = RunConfig(
+        name="ray",
+        storage_path=str(run.folder / "pretrain"),
+        failure_config=FailureConfig(max_failures=settings.failures),
+        worker_runtime_env={"env_vars": ENVIRONMENT},  # type: ignore[call-arg]
+    )
+    worker_function: Any = _work
+    return TorchTrainer(
+        worker_function,
+        train_loop_config={"plan": run, "log": log},
+        scaling_config=ScalingConfig(
+            num_workers=settings.workers, use_gpu=settings.gpu, resources_per_worker=_resources(run.config)
+        ),
+        run_config=run_config,
+    )
+
+
+def _work(settings: dict[str, Any]) -> TrainingError | None:
+    """What each Ray Train worker runs. Errors that a restart would only repeat are returned, not raised."""
+    context = ray.train.get_context()
+    run: Plan = settings["plan"]
+    log: Log = settings["log"]
+    worker = Worker(context.get_world_rank(), context.get_world_size(), str(get_device()))
+    torch.set_num_threads(run.config.pretrain.threads)
+
+    def on_record(record: Record) -> None:
+        if worker.rank == 0:
+            log(record, int(record["step"]))
+        ray.train.report(record)
+
+    try:
+        work(run, worker, on_record)
+    except TrainingError as error:
+        return error
+    return None
+
+
+def _fit(trainer: Any) -> None:
+    """`trainer.fit()` that raises what a worker raised, and leaves Ctrl-C a KeyboardInterrupt.
+
+    Ray Train installs a SIGINT handler that ends the process with status 0, and leaves it installed afterwards.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        error = trainer.fit().return_value
+    except TrainingFailedError as failed:
+        causes = list(getattr(failed, "worker_failures", {}).values())
+        raise TrainingError(f"training failed: {causes[0] if causes else failed}") from failed
+    except SystemExit as stopped:
+        raise KeyboardInterrupt from stopped
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+    if error is not None:
+        raise error
+
+
+def _resources(config: Config) -> dict[str, float]:
+    gpus = {"GPU": 1.0} if config.pretrain.gpu else {}
+    return {"CPU": config.pretrain.worker_cpus, **gpus}
+
+
+def _check_resources(config: Config) -> None:
+    """Refuse what the cluster can never give: Ray Train would wait for it for ever."""
+    there = ray.cluster_resources()
+    for name, each in _resources(config).items():
+        needed = each * config.pretrain.workers
+        if needed > there.get(name, 0):
+            raise TrainingError(
+                f"pretraining needs {needed:g} {name} ({config.pretrain.workers} workers), the Ray cluster has "
+                f"{there.get(name, 0):g}; lower pretrain.workers, pretrain.worker_cpus or unset pretrain.gpu"
+            )

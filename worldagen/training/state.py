@@ -1,0 +1,83 @@
+"""What a killed training run leaves behind to continue from: weights, optimiser state, step and curve.
+
+Learning rate, random numbers and data order are functions of the seed and the step, so nothing else is needed.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FORMAT_VERSION = 1
+
+
+class TrainingError(RuntimeError):
+    """A training run that cannot start, continue or resume. The message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    step: int
+    """Optimiser steps done."""
+    model: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+    curve: list[dict[str, float]] = field(default_factory=list)
+    """One record of metrics per validation so far."""
+
+
+def save_state(path: Path, state: TrainingState, settings: Mapping[str, Any]) -> None:
+    """Write `state` atomically: whatever happens meanwhile, `path` holds either this state or the one before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    content = {"format_version": FORMAT_VERSION, "settings": dict(settings), **vars(state)}
+    try:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_state(path: Path, settings: Mapping[str, Any]) -> TrainingState | None:
+    """The state at `path` on the CPU, None where there is none yet.
+
+    Raises TrainingError when the file is damaged or belongs to a run with other settings (it names those that differ).
+    """
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        version, before = content.pop("format_version"), content.pop("settings")
+    except Exception as error:  # torch.load has no error type of its own for damaged files
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"{path} is damaged ({reason}); delete it to start again") from error
+    if version != FORMAT_VERSION:
+        raise TrainingError(
+            f"{path} has format {version}, expected {FORMAT_VERSION}; delete it to train from the start"
+        )
+    check_settings(path, before, settings)
+    return TrainingState(**content)
+
+
+def check_settings(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise TrainingError when what was made under settings `before` cannot be continued or reused under `now`."""
+    old, new = _flat(before), _flat(now)
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if changed:
+        listed = "; ".join(f"{key} was {old.get(key)}, now {new.get(key)}" for key in changed)
+        raise TrainingError(f"{path} belongs to another training run: {listed}; use another run_dir, or delete it")
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
