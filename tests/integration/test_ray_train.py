@@ -1,0 +1,107 @@
+"""Pretraining through Ray Train: same result as the plain loop, goes on when a worker dies, tracked in MLflow."""
+
+import dataclasses
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from mlflow.tracking import MlflowClient
+from small import small_config
+from synthetic import make_curtain
+
+from worldagen.config import Config, EnvConfig, PretrainConfig
+from worldagen.data.trajectories import save
+from worldagen.models import checkpoint
+from worldagen.tracking.mlflow_log import open_sweep
+from worldagen.training.pretraining import plan, work
+from worldagen.training.ray_train import pretrain
+from worldagen.training.state import TrainingError
+
+SETTINGS = PretrainConfig(
+    steps=60, batch_size=8, warmup_steps=4, validate_every=20, threads=1, worker_cpus=0.5, precision="float32"
+)
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demos")
+    for index in range(8):
+        save(make_curtain(index), folder / f"{index}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(demos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """The weights that the plain loop reaches in this process."""
+    torch.set_num_threads(1)
+    run = plan(make_config(demos, tmp_path_factory.mktemp("plain")))
+    work(run)
+    return checkpoint.load(run.checkpoint).state_dict()
+
+
+def make_config(demos: Path, folder: Path, **changes: object) -> Config:
+    return Config(
+        run_dir=str(folder),
+        demos_dir=str(demos),
+        env=EnvConfig(image_size=32),
+        model=small_config(image_size=32),
+        pretrain=dataclasses.replace(SETTINGS, **changes),  # type: ignore[arg-type]
+    )
+
+
+def test_one_worker_gives_the_bits_of_the_plain_loop(
+    ray_cluster: None, demos: Path, reference: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    config = make_config(demos, tmp_path)
+    sweep = open_sweep(config, "test")
+    handler = signal.getsignal(signal.SIGINT)
+    folder = pretrain(config, sweep)
+    assert signal.getsignal(signal.SIGINT) is handler
+    for name, value in checkpoint.load(folder).state_dict().items():
+        assert torch.equal(value, reference[name]), name
+
+    client = MlflowClient(sweep.uri)
+    child = next(run for run in client.search_runs([sweep.experiment_id]) if run.info.run_name == "pretrain")
+    assert child.info.status == "FINISHED"
+    history = client.get_metric_history(child.info.run_id, "validation/image_changed")
+    assert [metric.step for metric in history] == [20, 40, 60]
+    assert {file.path for file in client.list_artifacts(child.info.run_id, "pretrain")} == {
+        "pretrain/curve.json",
+        "pretrain/predictions.png",
+    }
+
+    began = time.monotonic()
+    assert pretrain(config) == folder
+    assert time.monotonic() - began < 1.0
+
+
+def test_two_workers_agree_with_one_though_a_worker_is_killed(
+    ray_cluster: None, demos: Path, reference: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    config = make_config(demos, tmp_path, workers=2, steps=60)
+    state = plan(config).state
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        while not state.exists():
+            time.sleep(0.05)
+        worker = next(p for p in psutil.Process().children(recursive=True) if "RayTrainWorker" in p.name())
+        os.kill(worker.pid, signal.SIGKILL)
+        killed.append(worker.pid)
+
+    killer = threading.Thread(target=kill_one, daemon=True)
+    killer.start()
+    folder = pretrain(config)
+    assert killed
+    for name, value in checkpoint.load(folder).state_dict().items():
+        torch.testing.assert_close(value, reference[name], atol=2e-3, rtol=0, msg=name)
+
+
+def test_more_than_the_cluster_has_is_refused(ray_cluster: None, demos: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"needs 64 CPU \(2 workers\), the Ray cluster has 2; lower"):
+        pretrain(make_config(demos, tmp_path, workers=2, worker_cpus=32))
