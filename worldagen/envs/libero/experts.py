@@ -1,0 +1,61 @@
+"""Scripted experts for LIBERO tasks: closed-loop actions from the simulator's ground truth."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from worldagen.envs.libero.env import LiberoEnv
+from worldagen.envs.libero.motion import OPEN
+from worldagen.envs.libero.scene import Scene
+from worldagen.envs.libero.scripts import Offset, Place, Script, carry, pull_drawer, turn_knob
+from worldagen.types import EpisodeSpec
+
+BOWL, BOWL_RIM = "akita_black_bowl_1_main", (0.0, 0.047, 0.03)
+BOTTLE, BOTTLE_NECK = "wine_bottle_1_main", (0.0, 0.0, 0.135)
+CHEESE, CHEESE_MIDDLE = "cream_cheese_1_main", (0.0, 0.0, 0.0)
+
+
+def _body(name: str, offset: Offset = (0.0, 0.0, 0.0)) -> Place:
+    return lambda scene: scene.body(name) + offset
+
+
+def _site(name: str, offset: Offset = (0.0, 0.0, 0.0)) -> Place:
+    return lambda scene: scene.site(name) + offset
+
+
+_CABINET_TOP = _site("wooden_cabinet_1_top_side", (-0.07, 0.04, -0.01))
+"""Its corner next to the robot, a little below the surface: things are lowered until they touch."""
+
+SCRIPTS: dict[str, dict[str, Script]] = {
+    "libero_goal": {
+        "turn_on_the_stove": turn_knob("flat_stove_1_button"),
+        "open_the_middle_drawer_of_the_cabinet": pull_drawer(
+            "wooden_cabinet_1_cabinet_middle", handle=(-0.0028, -0.1016, 0.1104)
+        ),
+        "put_the_bowl_on_the_plate": carry(BOWL, BOWL_RIM, _body("plate_1_main"), clearance=0.06),
+        "put_the_bowl_on_the_stove": carry(BOWL, BOWL_RIM, _site("flat_stove_1_cook_region"), clearance=0.08),
+        "put_the_bowl_on_top_of_the_cabinet": carry(BOWL, BOWL_RIM, _CABINET_TOP, clearance=0.06),
+        "put_the_cream_cheese_in_the_bowl": carry(CHEESE, CHEESE_MIDDLE, _body(BOWL, (0.0, 0.0, 0.01)), clearance=0.08),
+        "put_the_wine_bottle_on_top_of_the_cabinet": carry(BOTTLE, BOTTLE_NECK, _CABINET_TOP, clearance=0.06),
+        "put_the_wine_bottle_on_the_rack": carry(
+            BOTTLE, BOTTLE_NECK, _site("wine_rack_1_top_region", (0.0, -0.044, 0.02)), clearance=0.06
+        ),
+    }
+}
+"""Suite -> task -> script."""
+
+EXPERT_TASKS: dict[str, tuple[str, ...]] = {suite: tuple(scripts) for suite, scripts in SCRIPTS.items()}
+
+
+def expert(spec: EpisodeSpec, env: LiberoEnv) -> Iterator[np.ndarray]:
+    """Endless float32 (7,) actions for the episode that `env` was reset to; each reads the simulator when drawn."""
+    script = SCRIPTS[spec.env.suite][spec.task]
+    return _actions(script, Scene(env.task_env))
+
+
+def _actions(script: Script, scene: Scene) -> Iterator[np.ndarray]:
+    gripper = OPEN
+    while True:
+        action = script(scene, gripper)
+        gripper = float(action[-1])
+        yield action

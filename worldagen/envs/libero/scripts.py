@@ -1,0 +1,70 @@
+"""What scripted experts do: carry a thing somewhere, pull a drawer open, turn a knob.
+
+A script maps the scene and the gripper's last command to the next action and remembers nothing else. The gripper's last
+command is part of the state that every policy sees.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from worldagen.envs.libero.motion import CLOSE, DOWN, OPEN, arm_action, funnel, turned
+from worldagen.envs.libero.scene import Scene
+
+Script = Callable[[Scene, float], np.ndarray]
+"""(scene, last gripper command) -> float32 (7,) action."""
+Place = Callable[[Scene], np.ndarray]
+"""scene -> float64 (3,) world position in metres."""
+Offset = tuple[float, float, float]
+
+_NEAR, _LOST = 0.025, 0.04
+"""Metres from the grasp within which the fingers close, and beyond which they open again."""
+_PUSH = 0.025
+"""Metres ahead of the tool that are asked for while pushing: the arm's full speed."""
+
+
+def carry(thing: str, grasp: Offset, to: Place, clearance: float) -> Script:
+    """Grasp body `thing` at `grasp` from its origin; carry the origin `to` a place, entered from `clearance` above it."""
+
+    def script(scene: Scene, gripper: float) -> np.ndarray:
+        here = scene.body(thing)
+        offset = here + grasp - scene.tool
+        gripper = _grip(offset, gripper)
+        held = gripper == CLOSE and scene.fingers_stalled
+        way = funnel(to(scene) - here, clearance) if held else funnel(offset, 0.08)
+        return arm_action(way, scene.tool_rotation, DOWN, gripper)
+
+    return script
+
+
+def pull_drawer(drawer: str, handle: Offset) -> Script:
+    """Take the handle, given in the drawer's frame, from the front and pull it along the world's y axis."""
+    forward, pull = turned("x", -80), np.array([0.0, 0.06, 0.0])
+
+    def script(scene: Scene, gripper: float) -> np.ndarray:
+        offset = scene.body(drawer) + scene.body_rotation(drawer) @ handle - scene.tool
+        gripper = _grip(offset, gripper)
+        held = gripper == CLOSE and scene.fingers_stalled
+        way = offset + pull if held else funnel(offset, 0.1, axis=-forward[:, 2])
+        return arm_action(way, scene.tool_rotation, forward, gripper)
+
+    return script
+
+
+def turn_knob(knob: str) -> Script:
+    """Straddle the near end of the knob's ridge with open fingers and sweep it sideways.
+
+    The fingertips lean towards the robot: pointing straight down that near to its base, the wrist is almost singular.
+    """
+    leaning, end = turned("y", 20), np.array([-0.03, 0.0, 0.035])
+
+    def script(scene: Scene, gripper: float) -> np.ndarray:
+        offset = scene.body(knob) + end - scene.tool
+        way = [offset[0], -_PUSH, offset[2]] if offset[2] > -0.015 else funnel(offset, 0.06, slope=3.0)
+        return arm_action(way, scene.tool_rotation, leaning, OPEN)
+
+    return script
+
+
+def _grip(offset: np.ndarray, gripper: float) -> float:
+    return CLOSE if np.linalg.norm(offset) < (_NEAR if gripper == OPEN else _LOST) else OPEN
