@@ -147,7 +147,7 @@ def spec(task: str = "push", seed: int = 0, suite: str = SUITE, kind: str = "ran
 
 
 class FakeServer:
-    """An inference server in all but the model. It does not know the adapter `missing`; `die` ends its process, once."""
+    """An inference server in all but the model. It knows no adapter `missing`; `die` ends its process, once."""
 
     def __init__(self, folder: str = "") -> None:
         self.folder = Path(folder)

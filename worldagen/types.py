@@ -93,7 +93,7 @@ class EpisodeResult:
     steps: int
     """Control steps executed."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall-clock split: reset, simulate, render, wait (for the policy)."""
+    """Wall-clock split: reset (building the simulator included), simulate, render, wait (for the policy)."""
     trajectory: str = ""
     """File name of the stored trajectory inside the pool's trajectory folder; empty when not recorded."""
     digest: str = ""

@@ -35,18 +35,16 @@ class Batcher(Generic[Question, Answer]):
     async def _answer_batches(self) -> None:
         while True:
             batch = await self._collect()
+            questions = [question for question, _ in batch]
             try:
-                answers = await asyncio.get_running_loop().run_in_executor(
-                    self.thread, self.compute, [question for question, _ in batch]
-                )
+                answers = await asyncio.get_running_loop().run_in_executor(self.thread, self.compute, questions)
+                for (_, waiting), answer in zip(batch, answers, strict=True):
+                    if not waiting.done():  # its asker may have gone
+                        waiting.set_result(answer)
             except Exception as error:
                 for _, waiting in batch:
                     if not waiting.done():
                         waiting.set_exception(error)
-                continue
-            for (_, waiting), answer in zip(batch, answers, strict=True):
-                if not waiting.done():  # its asker may have gone
-                    waiting.set_result(answer)
 
     async def _collect(self) -> list[tuple[Question, asyncio.Future[Answer]]]:
         batch = [await self.queue.get()]

@@ -57,6 +57,7 @@ class Dispatcher:
         self.stats = PoolStats()
         self.slots: list[asyncio.Task[None]] = []
         self.workers: dict[int, Any] = {}
+        self.broken: RunError | None = None
 
     async def open(self, servers: Sequence[Any]) -> None:
         """Read the log and be ready for work. Raises LogError or OSError when the storage cannot be used."""
@@ -70,6 +71,8 @@ class Dispatcher:
     async def exchange(self, run_id: str, specs: Sequence[EpisodeSpec], servers: Sequence[Any]) -> list[EpisodeResult]:
         """Take more specs of a run, give the results it has not seen. Waits a while for the first; may be empty."""
         await self.open(servers)  # Ray may have restarted this actor
+        if self.broken:
+            raise self.broken
         run = self.runs.setdefault(run_id, _Run())
         for spec in specs:
             self._accept(spec, run_id, run)
@@ -254,7 +257,8 @@ class Dispatcher:
     def _slot_ended(self, slot: asyncio.Task[None]) -> None:
         """A slot ends only when it is cancelled; anything else is a mistake in this file that nobody must wait on."""
         if not slot.cancelled():
-            self._end_runs(set(self.runs), RunError(f"the pool is broken: {slot.exception()!r}"))
+            self.broken = RunError(f"the pool is broken: {slot.exception()!r}")
+            self._end_runs(set(self.runs), self.broken)
 
 
 async def _answer(reference: ray.ObjectRef) -> Any:

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from worldagen.envs.base import Env
+from worldagen.envs.experts import make_expert
 from worldagen.models.decision import Decision, DecisionRequest, History
 from worldagen.rollout.errors import PolicyError
 from worldagen.types import ACTION_SIZE, EpisodeSpec, Observation
@@ -29,9 +30,10 @@ class ExpertPolicy:
     """The task's scripted expert. Closed loop: each action is computed after the one before it was executed."""
 
     def start(self, spec: EpisodeSpec, env: Env) -> None:
-        from worldagen.envs.experts import make_expert  # imported here: only experts need the simulators' own scripts
-
-        self.actions: Iterator[np.ndarray] = make_expert(spec, env)
+        try:
+            self.actions: Iterator[np.ndarray] = make_expert(spec, env)
+        except ValueError as error:
+            raise PolicyError(f"no scripted expert for this episode: {error}") from error
 
     def act(self, observation: Observation, executed: np.ndarray) -> Iterable[np.ndarray]:
         return self.actions

@@ -5,6 +5,7 @@ Imports no torch: a learned policy asks an inference server, whose handle arrive
 
 import logging
 import resource
+import time
 import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,8 +57,12 @@ class SimWorker:
         """One try at `spec`. After whatever the simulator raises, the next episode gets a new simulator."""
         try:
             policy = make_policy(spec, self._model)
-            episode = run_episode(self._env(spec.env), policy, spec)
-            return Attempt(self._store(episode), peak_rss_mb=_peak_rss_mb())
+            started = time.perf_counter()
+            env = self._env(spec.env)
+            building = time.perf_counter() - started
+            result = self._store(run_episode(env, policy, spec))
+            seconds = {**result.seconds, "reset": result.seconds["reset"] + building}
+            return Attempt(replace(result, seconds=seconds), peak_rss_mb=_peak_rss_mb())
         except RunError as error:
             return Attempt(None, fatal=error, peak_rss_mb=_peak_rss_mb())
         except Exception:

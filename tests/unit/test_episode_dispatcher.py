@@ -1,0 +1,83 @@
+"""What the dispatcher decides, without Ray: its actor's process is only where this runs."""
+
+import asyncio
+import errno
+
+import pytest
+
+from tests.fakes import spec
+from worldagen.config import PoolConfig
+from worldagen.rollout.dispatcher import Dispatcher
+from worldagen.rollout.log import EpisodeLog
+from worldagen.rollout.queue import Ticket
+from worldagen.types import EpisodeResult
+
+
+@pytest.fixture
+def dispatcher(tmp_path):
+    """Opened, but without workers."""
+    dispatcher = Dispatcher(PoolConfig(attempts=2), tmp_path, {})
+    dispatcher.log = EpisodeLog(tmp_path / "episodes.jsonl")
+    dispatcher.slots = [None]
+    return dispatcher
+
+
+def fail(dispatcher: Dispatcher, ticket: Ticket) -> None:
+    dispatcher._failed(ticket, "crashed", "Traceback ...\nValueError: no", "ValueError: no")
+
+
+def finish(dispatcher: Dispatcher, ticket: Ticket) -> None:
+    dispatcher._finish(ticket, EpisodeResult(spec=ticket.spec, status="success", steps=3))
+
+
+def exchange_after(dispatcher, event):
+    """What a run of one episode receives after `event` has happened to it."""
+
+    async def scenario():
+        waiting = asyncio.create_task(dispatcher.exchange("run", [spec("push", seed=7)], ()))
+        await asyncio.sleep(0)
+        event(dispatcher, dispatcher.queue.take(None))
+        return await asyncio.wait_for(waiting, 5)
+
+    return asyncio.run(scenario())
+
+
+def test_one_line_says_which_episode_failed_and_why(dispatcher, caplog):
+    def fail_twice(dispatcher, ticket):
+        fail(dispatcher, ticket)
+        assert dispatcher.queue.take(None) is ticket, "it waits for its next try"
+        fail(dispatcher, ticket)
+
+    (result,) = exchange_after(dispatcher, fail_twice)
+    assert (result.status, result.attempts) == ("crashed", 2) and "Traceback" in result.error
+    first, second = caplog.messages
+    assert first == f"episode {spec(seed=7).key} (tests.fakes:FakeEnv, push, initial state 0, seed 7), " + (
+        "try 1 of 2: ValueError: no"
+    )
+    assert "try 2 of 2" in second
+
+
+def test_a_result_that_cannot_be_stored_ends_the_run_with_the_reason(dispatcher, monkeypatch):
+    def full(result):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(dispatcher.log, "append", full)
+    with pytest.raises(OSError, match="No space left"):
+        exchange_after(dispatcher, finish)
+
+
+def test_a_result_is_in_the_log_before_anyone_sees_it(dispatcher):
+    (result,) = exchange_after(dispatcher, finish)
+    assert dispatcher.log.get(result.spec) == result
+
+
+def test_a_slot_that_breaks_is_no_hang(dispatcher):
+    def break_slot(dispatcher, ticket):
+        async def broken():
+            raise AttributeError("a mistake")
+
+        slot = asyncio.create_task(broken())
+        slot.add_done_callback(dispatcher._slot_ended)
+
+    with pytest.raises(RuntimeError, match="the pool is broken: AttributeError"):
+        exchange_after(dispatcher, break_slot)
