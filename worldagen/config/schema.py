@@ -53,6 +53,8 @@ class DemosConfig:
     """Demonstrations start from this initial state upwards; those below are kept for evaluation."""
     noise: float = at_least_zero(0.1)
     """Standard deviation of the Gaussian noise on the expert's arm actions while recording."""
+    step_limit: int = positive(150)
+    """Control steps after which an attempt has failed; the experts need 30 to 80."""
 
 
 @dataclass
@@ -231,6 +233,8 @@ class EvaluationConfig:
     """Initial states 0 .. n-1 of each task, the same for every arm."""
     step_limit: int = positive(200)
     """Control steps after which an episode has failed."""
+    adapter: str = ""
+    """Adapter folder to evaluate beside the base model (pipelines/evaluate.py), e.g. `runs/a/adapters/0123456789ab`."""
     videos: int = at_least_zero(1)
     """Evaluation episodes recorded step by step for the control and for the best arm."""
 

@@ -24,7 +24,7 @@ _PUSH = 0.025
 
 
 def carry(thing: str, grasp: Offset, to: Place, clearance: float) -> Script:
-    """Grasp body `thing` at `grasp` from its origin; carry the origin `to` a place, entered from `clearance` above it."""
+    """Grasp body `thing` at `grasp` from its origin; carry the origin `to` a place, entered from `clearance` above."""
 
     def script(scene: Scene, gripper: float) -> np.ndarray:
         here = scene.body(thing)

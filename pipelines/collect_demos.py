@@ -1,0 +1,29 @@
+"""Record demonstrations: the tasks' scripted experts act, with noise on the arm; successful episodes are kept."""
+
+from worldagen.cli import main
+from worldagen.cluster import connect
+from worldagen.config import Config
+from worldagen.envs.suites import prepare_env
+from worldagen.evaluation.episodes import known_tasks
+from worldagen.rollout.demos import available_init_states, collect, demos_folder, table
+from worldagen.run_folder import open_run_folder
+
+
+def run(config: Config) -> None:
+    tasks = list(available_init_states(config, known_tasks(config)))
+    open_run_folder(config)
+    env = prepare_env(config.env)
+    connect(config)
+    print(f"{env.suite}: {env.assets} assets, {env.visuals} visuals")
+    print(table(collect(config, env, tasks)))
+    print(f"demonstrations: {demos_folder(config)}")
+
+
+def plan(config: Config) -> str:
+    tasks = list(available_init_states(config, known_tasks(config)))
+    count = config.demos.episodes_per_task
+    return f"record {count} successful episodes of each of {', '.join(tasks)} in {demos_folder(config)}"
+
+
+if __name__ == "__main__":
+    main(run, doc=__doc__, dry_run=plan)

@@ -1,0 +1,131 @@
+"""Demonstrations: scripted experts act with noise on the arm, which they correct; successful episodes are kept."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldagen.config import Config, ConfigError
+from worldagen.envs.experts import expert_tasks
+from worldagen.envs.suites import task_infos
+from worldagen.rollout.errors import RunError
+from worldagen.rollout.pool import Pool
+from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, PolicySpec
+
+Run = Callable[[Sequence[EpisodeSpec], str], Iterable[EpisodeResult]]
+"""`Pool.run`, or anything else that runs episodes."""
+_FIRST_SEED = 900_000
+"""Exploration and evaluation draw their seeds below this offset."""
+_PATIENCE = 3
+"""Failures of a task that are no reason to give up, however few episodes succeeded."""
+
+
+class DemosError(RunError):
+    """A task's expert fails too often to be worth copying."""
+
+
+@dataclass(frozen=True)
+class TaskDemos:
+    """The demonstrations of one task."""
+
+    task: str
+    files: tuple[Path, ...]
+    """Successful episodes, in the order of their specs."""
+    attempts: int
+    mean_steps: float
+    """Control steps of a successful episode."""
+
+
+def collect(config: Config, env: EnvSpec, tasks: Sequence[str]) -> list[TaskDemos]:
+    """Record `demos.episodes_per_task` successes of each task in `demos_dir` (or `run_dir/demos`) and return them.
+
+    Ray must be connected. Episodes that an earlier, interrupted call recorded are found again. Raises ConfigError,
+    before anything starts, for tasks without an expert or initial states; DemosError for an expert that keeps failing.
+    """
+    init_states = available_init_states(config, tasks)
+    pool = Pool.start(config.pool, demos_folder(config))
+    try:
+        results = record(pool.run, config, env, init_states)
+        return [_gathered(task, results[task], pool.trajectories) for task in tasks]
+    finally:
+        pool.close()
+
+
+def demos_folder(config: Config) -> Path:
+    return Path(config.demos_dir or Path(config.run_dir) / "demos").expanduser().absolute()
+
+
+def available_init_states(config: Config, tasks: Sequence[str]) -> dict[str, int]:
+    """How many initial states each task has. Raises ConfigError for a task that cannot be demonstrated."""
+    experts, infos, first = expert_tasks(config.env.suite), task_infos(config.env.suite), config.demos.first_init_state
+    for task in tasks:
+        if task not in experts:
+            raise ConfigError(
+                f"env.tasks: {task} has no scripted expert in {config.env.suite}; tasks that have: {', '.join(experts)}"
+            )
+        if first >= infos[task].init_states:
+            raise ConfigError(
+                f"demos.first_init_state={first}, but {task} has {infos[task].init_states} initial states"
+            )
+    return {task: infos[task].init_states for task in tasks}
+
+
+def demo_spec(config: Config, env: EnvSpec, task: str, init_states: int, attempt: int) -> EpisodeSpec:
+    """Attempt number `attempt` at `task`: initial states from the first one up, then again with new seeds."""
+    first = config.demos.first_init_state
+    return EpisodeSpec(
+        env=env,
+        task=task,
+        init_state=first + attempt % (init_states - first),
+        seed=config.seed * 1_000_000 + _FIRST_SEED + attempt,
+        policy=PolicySpec(kind="expert", noise=config.demos.noise),
+        step_limit=config.demos.step_limit,
+        actions_per_chunk=config.model.actions_per_chunk,
+        record="trajectory",
+    )
+
+
+def record(run: Run, config: Config, env: EnvSpec, init_states: Mapping[str, int]) -> dict[str, list[EpisodeResult]]:
+    """Run the tasks' attempts, each task's in order, until every task has its successes and none beyond them."""
+    results: dict[str, list[EpisodeResult]] = {task: [] for task in init_states}
+    while True:
+        specs = [
+            demo_spec(config, env, task, init_states[task], attempt)
+            for task, found in results.items()
+            for attempt in range(len(found), len(found) + config.demos.episodes_per_task - _successes(found))
+        ]
+        if not specs:
+            return results
+        new = {result.spec.key: result for result in run(specs, "demonstrate")}
+        for spec in specs:
+            results[spec.task].append(new[spec.key])
+        for task, found in results.items():
+            _check(task, found)
+
+
+def _successes(results: Sequence[EpisodeResult]) -> int:
+    return sum(result.success for result in results)
+
+
+def _check(task: str, results: Sequence[EpisodeResult]) -> None:
+    failures = [result for result in results if not result.success]
+    if len(failures) > max(_PATIENCE, len(results) / 2):
+        errors = [result.error.strip().splitlines()[-1] for result in failures if result.error]
+        raise DemosError(
+            f"the expert of {task} failed {len(failures)} of {len(results)} times"
+            + (f" (the simulator's last error: {errors[-1]})" if errors else "")
+            + "; raise demos.step_limit, lower demos.noise, or leave the task out of env.tasks"
+        )
+
+
+def _gathered(task: str, results: Sequence[EpisodeResult], folder: Path) -> TaskDemos:
+    kept = [result for result in results if result.success]
+    mean_steps = sum(result.steps for result in kept) / len(kept)
+    return TaskDemos(task, tuple(folder / result.trajectory for result in kept), len(results), mean_steps)
+
+
+def table(demos: Sequence[TaskDemos]) -> str:
+    """One line for each task."""
+    return "\n".join(
+        f"{each.task:45} {len(each.files):4} demonstrations from {each.attempts} attempts, {each.mean_steps:5.1f} steps"
+        for each in demos
+    )
