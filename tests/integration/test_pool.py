@@ -16,7 +16,7 @@ from tests.fakes import FakeEnv, FakeModel, FakeServer, spec
 from worldagen.config import PoolConfig
 from worldagen.data import trajectories
 from worldagen.rollout.episode import run_episode
-from worldagen.rollout.errors import EnvError, PolicyError
+from worldagen.rollout.errors import EnvError, PolicyError, StorageError
 from worldagen.rollout.log import EpisodeLog, LogError
 from worldagen.rollout.policies import LearnedPolicy, RandomPolicy
 from worldagen.rollout.pool import Pool
@@ -159,6 +159,12 @@ def test_bad_input(shared):
     with pytest.raises(PolicyError, match="without"):
         list(shared.run([spec(kind="learned")]))
     assert shared.stats().episodes == before
+
+
+def test_a_recording_that_cannot_be_written_ends_the_run(start, tmp_path):
+    (tmp_path / "trajectories").touch()  # where the folder should be
+    with pytest.raises(StorageError, match=r"cannot be recorded in .*trajectories"):
+        list(start().run([spec(record="trajectory")]))
 
 
 def test_storage_that_cannot_be_used(shared, tmp_path, monkeypatch):

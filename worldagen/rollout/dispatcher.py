@@ -151,7 +151,7 @@ class Dispatcher:
             num_gpus=self.config.worker_gpus,
             runtime_env={"env_vars": self.env_vars},
         ).remote(self.storage / "trajectories", self.servers[index % len(self.servers)] if self.servers else None)
-        ready = asyncio.ensure_future(_answer(worker.ready.remote()))
+        ready = asyncio.ensure_future(worker.ready.remote())
         try:
             while not (await asyncio.wait([ready], timeout=START_WARNING_SECONDS))[0]:
                 logger.warning(
@@ -259,7 +259,3 @@ class Dispatcher:
         if not slot.cancelled():
             self.broken = RunError(f"the pool is broken: {slot.exception()!r}")
             self._end_runs(set(self.runs), self.broken)
-
-
-async def _answer(reference: ray.ObjectRef) -> Any:
-    return await reference

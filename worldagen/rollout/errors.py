@@ -9,5 +9,9 @@ class PolicyError(RunError):
     """The policy cannot answer: unknown adapter, another checkpoint, a dead inference server."""
 
 
+class StorageError(RunError):
+    """A recording cannot be written: a full disk, a folder that is not writable."""
+
+
 class EnvError(RunError):
     """The simulator of a spec cannot be built: unknown suite, missing assets, no OpenGL."""

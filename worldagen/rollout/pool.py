@@ -66,8 +66,8 @@ class Pool:
         """Yield one result for each spec, as they finish. With a description, shows progress under that name.
 
         `specs` may be a long iterator: it is drawn from as results come back. Raises ValueError if it is empty or
-        repeats a spec, PolicyError or EnvError if the episodes cannot be run as asked, OSError if a result cannot be
-        stored.
+        repeats a spec, RunError (PolicyError, EnvError, StorageError) if the episodes cannot be run or recorded as
+        asked, OSError if the log cannot be written.
         """
         total = len(specs) if isinstance(specs, Sized) else None
         if isinstance(specs, Sequence):

@@ -18,7 +18,7 @@ from worldagen.data import trajectories
 from worldagen.envs.base import Env, make_env
 from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.rollout.episode import Episode, run_episode
-from worldagen.rollout.errors import EnvError, PolicyError, RunError
+from worldagen.rollout.errors import EnvError, PolicyError, RunError, StorageError
 from worldagen.rollout.policies import Model, make_policy
 from worldagen.tracking.video import write_mp4
 from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec
@@ -73,9 +73,7 @@ class SimWorker:
     def _model(self) -> Model:
         if self.model is None:
             if self.server is None:
-                raise PolicyError(
-                    "a learned policy was asked for, but the pool was started without an inference server"
-                )
+                raise PolicyError("a learned policy needs an inference server; the pool was started without one")
             self.model = RemoteModel(self.server)
         return self.model
 
@@ -101,9 +99,12 @@ class SimWorker:
         if episode.trajectory is None:
             return result
         name = f"{result.spec.key}.parquet"
-        if episode.frames:
-            write_mp4(episode.frames, self.folder / f"{result.spec.key}.mp4")
-        trajectories.save(episode.trajectory, self.folder / name)
+        try:
+            if episode.frames:
+                write_mp4(episode.frames, self.folder / f"{result.spec.key}.mp4")
+            trajectories.save(episode.trajectory, self.folder / name)
+        except OSError as error:
+            raise StorageError(f"an episode cannot be recorded in {self.folder}: {error}") from error
         return replace(result, trajectory=name)
 
 
