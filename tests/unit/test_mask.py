@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.small import small_inputs, small_model
-from worldagen.models.mask import attention_mask
+from worldagen.models.mask import attention_mask, seen_by
 from worldagen.models.tokens import GROUPS, PREDICTIONS, Layout
 from worldagen.models.worldagen import Output, WorldAgen
 
@@ -61,6 +61,12 @@ def test_closure(layout: Layout, kind: str) -> None:
         assert closure[where(layout, ("observation",), chunk)][:, actions].all()
         later = torch.tensor([at > chunk for at, _ in layout.rows()])
         assert not closure[where(layout, GROUPS, chunk)][:, later].any()
+
+
+def test_world_model_depends_on_text_in_compat_only() -> None:
+    assert seen_by(WORLD, "strict") == {"state", "action", "image", "cls", *WORLD}
+    assert seen_by(WORLD, "compat") == {"text", "state", "action", "image", "cls", *WORLD}
+    assert seen_by(["policy"], "strict") == {"text", "state", "action", "image", "cls", "policy"}
 
 
 def test_unknown_kind_is_refused() -> None:

@@ -51,6 +51,16 @@ def test_actions_do_not_depend_on_predicting_images() -> None:
     torch.testing.assert_close(full.gripper, short.gripper, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("mask", ["strict", "compat"])
+@torch.no_grad()
+def test_imagining_is_the_world_model_alone(mask: str) -> None:
+    model = small_model(chunks=3, mask=mask)
+    inputs = small_inputs(model)
+    features = model.encode_frames(inputs.pop("image_primary").flatten(0, 1), inputs.pop("image_wrist").flatten(0, 1))
+    inputs["features"] = features.unflatten(0, (2, 3))
+    torch.testing.assert_close(model.imagine(**inputs), model.decode(**inputs).image, atol=1e-5, rtol=0)
+
+
 def observation(rng: np.random.Generator) -> Observation:
     frames = rng.integers(0, 256, (2, 16, 16, 3), np.uint8)
     return Observation(frames[0], frames[1], rng.standard_normal(7).astype(np.float32))

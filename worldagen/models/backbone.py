@@ -32,9 +32,9 @@ def make_backbone(config: ModelConfig) -> Qwen3Model:
 
 def run(backbone: Qwen3Model, x: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """Tokens (B, L, hidden) -> (B, L, hidden) under a bool mask (L, L) at sequence positions (L,)."""
-    return backbone(
-        inputs_embeds=x, attention_mask=additive(mask, x.dtype), position_ids=positions[None]
-    ).last_hidden_state
+    # A dict is transformers' way of saying that the mask is ready; anything else it may combine with its own.
+    masks = {"full_attention": additive(mask, x.dtype)}
+    return backbone(inputs_embeds=x, attention_mask=masks, position_ids=positions[None]).last_hidden_state
 
 
 def additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -10,6 +10,8 @@ mask (`compat`) it is not: actions see the text, the world model sees the action
 `strict` hides the text from the actions too; then only text and policy rows ever see text, at any depth.
 """
 
+from collections.abc import Iterable
+
 import torch
 
 from worldagen.models.tokens import Layout
@@ -31,6 +33,14 @@ MASKS: dict[str, dict[str, dict[str, str]]] = {
     "strict": VISIBLE,
     "compat": {**VISIBLE, "action": {**VISIBLE["action"], "text": "both"}},
 }
+
+
+def seen_by(groups: Iterable[str], kind: str) -> set[str]:
+    """`groups`, and every group whose content can reach them through any number of layers."""
+    seen = set(groups)
+    while new := {column for row in seen for column in MASKS[kind][row]} - seen:
+        seen |= new
+    return seen
 
 
 def attention_mask(layout: Layout, kind: str) -> torch.Tensor:

@@ -4,6 +4,7 @@ The order is the published one (it fixes the rotary positions): the inputs of a 
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -59,6 +60,7 @@ class Layout:
         one = [group for group, size in self.sizes.items() for _ in range(size)]
         return [(chunk, group) for chunk in range(self.chunks) for group in one]
 
+    @cache  # noqa: B019 (layouts are few, and small)
     def positions(self, groups: tuple[str, ...]) -> torch.Tensor:
         """int64: positions in the full sequence of the tokens of `groups`."""
         return torch.tensor([position for position, (_, group) in enumerate(self.rows()) if group in groups])

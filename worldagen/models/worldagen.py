@@ -20,10 +20,10 @@ from worldagen.config import ModelConfig
 from worldagen.models.backbone import make_backbone, run
 from worldagen.models.heads import ImageDecoder, PoseEmbedding, PoseHead
 from worldagen.models.inputs import check_config, check_decode, check_frames
-from worldagen.models.mask import attention_mask
+from worldagen.models.mask import attention_mask, seen_by
 from worldagen.models.resampler import Resampler
 from worldagen.models.text import TEXT_WIDTH, ClipText, WordEmbedding
-from worldagen.models.tokens import CAMERAS, GROUPS, INPUTS, Layout
+from worldagen.models.tokens import CAMERAS, Layout
 from worldagen.models.vision import VisionTransformer
 
 
@@ -84,8 +84,6 @@ class WorldAgen(nn.Module):
         )
         self.apply(_initialise)
         self.mask = nn.Buffer(attention_mask(self.layout, config.mask), persistent=False)
-        self.all_rows = nn.Buffer(self.layout.positions(GROUPS), persistent=False)
-        self.policy_rows = nn.Buffer(self.layout.positions((*INPUTS, "policy")), persistent=False)
 
         # After initialisation: the word table keeps torch's own, CLIP is frozen and no part of the weights.
         self.words = WordEmbedding() if config.text == "words" else None
@@ -177,24 +175,8 @@ class WorldAgen(nn.Module):
         Without `predict_image` the world-model queries and the image decoder are left out; the actions stay the same.
         Raises ValueError for other shapes and for values that are not finite.
         """
-        check_decode(self.layout, features, state, text_embedding, action)
-        batch, chunks = features.shape[:2]
-        # Linear layers get contiguous inputs only: for others torch chooses the kernel by whether the weight is frozen,
-        # and freezing the base for an adapter would change the last bits of its outputs.
-        tokens = {
-            "text": self.text_projector(text_embedding.contiguous())[:, :, None],
-            "state": self.state_embedding(state)[:, :, None],
-            "action": self.action_embedding(action).unflatten(1, (chunks, -1)),
-            "image": features[:, :, :-CAMERAS],
-            "cls": features[:, :, -CAMERAS:],
-            **{name: query.expand(batch, chunks, -1, -1) for name, query in self._queries(predict_image).items()},
-        }
-        x = self.input_norm(torch.cat(list(tokens.values()), dim=2) + self.offset).flatten(1, 2)
-        # Nothing attends to a query, so the rest is the same without the world model's; positions must stay, though.
-        rows = self.all_rows if predict_image else self.policy_rows
-        x = run(self.backbone, x, self.mask[rows][:, rows], rows).unflatten(1, (chunks, -1))
-        read = dict(zip(tokens, x.split([token.shape[2] for token in tokens.values()], dim=2), strict=True))
-
+        wanted = ("observation", "next_state", "policy") if predict_image else ("policy",)
+        read = self._read(wanted, features, state, text_embedding, action)
         arm, gripper = self.action_head(read["policy"])
         next_arm = next_gripper = None
         if self.state_head is not None and "next_state" in read:
@@ -202,14 +184,56 @@ class WorldAgen(nn.Module):
         image = self._image(read["observation"]) if predict_image else None
         return Output(arm, gripper, image, next_arm, next_gripper)
 
-    def _queries(self, predict_image: bool) -> dict[str, torch.Tensor]:
-        """Learned query tokens (n, hidden) of each prediction group in use, in sequence order."""
-        queries = {"policy": self.policy_query.expand(self.layout.actions, -1)}
-        if not predict_image:
-            return queries
-        if self.state_query is not None:
-            queries = {"next_state": self.state_query, **queries}
-        return {"observation": self.observation_queries, **queries}
+    def imagine(
+        self, features: torch.Tensor, state: torch.Tensor, text_embedding: torch.Tensor, action: torch.Tensor
+    ) -> torch.Tensor:
+        """The predicted images of `decode` alone, for less: all that test-time training needs."""
+        return self._image(self._read(("observation",), features, state, text_embedding, action)["observation"])
+
+    def _read(
+        self,
+        wanted: Sequence[str],
+        features: torch.Tensor,
+        state: torch.Tensor,
+        text_embedding: torch.Tensor,
+        action: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """Backbone outputs (B, K, n, hidden) of each prediction group in `wanted`, and of all that these depend on.
+
+        The rest is left out of the sequence, which changes nothing but the time; positions stay those of the whole.
+        """
+        check_decode(self.layout, features, state, text_embedding, action)
+        seen = seen_by(wanted, self.config.mask)
+        tokens = {
+            group: token
+            for group, token in self._tokens(features, state, text_embedding, action).items()
+            if group in seen
+        }
+        rows = self.layout.positions(tuple(tokens)).to(features.device)
+        x = self.input_norm(torch.cat(list(tokens.values()), dim=2) + self.offset).flatten(1, 2)
+        x = run(self.backbone, x, self.mask[rows][:, rows], rows).unflatten(1, (features.shape[1], -1))
+        return dict(zip(tokens, x.split([token.shape[2] for token in tokens.values()], dim=2), strict=True))
+
+    def _tokens(
+        self, features: torch.Tensor, state: torch.Tensor, text_embedding: torch.Tensor, action: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Tokens (B, K, n, hidden) of every group, in sequence order."""
+        batch, chunks = features.shape[:2]
+        queries = {
+            "observation": self.observation_queries,
+            "next_state": self.state_query,
+            "policy": self.policy_query.expand(self.layout.actions, -1),
+        }
+        # Linear layers get contiguous inputs only: for others torch chooses the kernel by whether the weight is frozen,
+        # and freezing the base for an adapter would change the last bits of its outputs.
+        return {
+            "text": self.text_projector(text_embedding.contiguous())[:, :, None],
+            "state": self.state_embedding(state)[:, :, None],
+            "action": self.action_embedding(action).unflatten(1, (chunks, -1)),
+            "image": features[:, :, :-CAMERAS],
+            "cls": features[:, :, -CAMERAS:],
+            **{group: q.expand(batch, chunks, -1, -1) for group, q in queries.items() if q is not None},
+        }
 
     def _image(self, queries: torch.Tensor) -> torch.Tensor:
         """(B, K, 2 * queries, hidden) -> (B * K, 2, patches, values)."""
