@@ -37,12 +37,13 @@ def run(config: Config) -> None:
 
 def sweep(config: Config, folder: Path, unit: Unit, file: Path) -> SweepResults:
     """Run what is missing, on Ray; write results and report; tell MLflow."""
-    checkpoint = given_checkpoint(config) if config.checkpoint else None
     connect(config)
     env = prepare_env(config.env)
     print(f"{unit.name}: {env.assets} assets, {env.visuals} visuals; results in {folder}")
     tracked = mlflow_log.open_sweep(config, folder.name)
-    if checkpoint is None:
+    if config.checkpoint:
+        checkpoint = given_checkpoint(config)
+    else:
         if not config.demos_dir:
             collect(config, env, tuple(unit.instructions))
         checkpoint = pretrain(config, tracked)

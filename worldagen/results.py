@@ -179,6 +179,10 @@ class SweepResults:
         return max(sound, key=lambda arm: (arm.success_rate, -_error(arm)), default=None)
 
     @property
+    def failed(self) -> list[Arm]:
+        return [arm for arm in self.arms if arm.failed]
+
+    @property
     def seconds(self) -> dict[str, float]:
         """Worker seconds by what they were spent on: reset, simulate, render, wait (simulators) and learn."""
         total: Counter[str] = Counter(self.exploration.seconds)

@@ -25,13 +25,14 @@ HARMLESS = (
 def open_run_folder(config: Config) -> Path:
     """Create the run folder (or enter it again) and return its absolute path.
 
-    Raises ConfigError when it cannot be written, or when an earlier run left it with other settings.
+    Raises ConfigError when it cannot be written, or when a run with other settings has left anything there.
     """
     folder = Path(config.run_dir).expanduser().absolute()
     written = folder / CONFIG_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not written.exists():
+        begun = any(path != written for path in folder.iterdir())  # a run that was refused at once binds nobody
+        if not begun or not written.exists():
             _write(written, to_dict(config))
         if not os.access(folder, os.W_OK):
             raise PermissionError("it is read-only")

@@ -1,10 +1,14 @@
 """What a sweep will do: episodes, arms, and that arms are comparable."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.fake_suite import SUITE
 from worldagen.config import Config, ConfigError, load
 from worldagen.evaluation.episodes import evaluation_specs
+from worldagen.models import checkpoint
+from worldagen.models.worldagen import WorldAgen
 from worldagen.sweep.plan import adaptations, describe, plan_unit, step_counts
 from worldagen.ttt.explore import exploration_specs
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
@@ -64,7 +68,6 @@ def test_the_plan_counts_what_will_run() -> None:
     assert "evaluation   52 episodes of at most 200 steps (10 in each arm)" in text  # 5 arms x 10, 2 videos
     assert "12 + 4 held-out episodes" in text
     assert "40 demonstrations" in text
-    assert "none: checkpoint somewhere" in describe(config("checkpoint=somewhere"))
 
 
 @pytest.mark.parametrize(
@@ -76,8 +79,17 @@ def test_the_plan_counts_what_will_run() -> None:
         ("evaluation.episodes_per_task=51", "push has 50 initial states"),
         ("explore.step_limit=9", "shorter than one window"),
         ("env.suite=tests.fake_suite:Missing", "Missing"),
+        ("checkpoint=nowhere", "checkpoint=nowhere: .* is not a checkpoint folder"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_starts(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         describe(config(override))
+
+
+def test_a_checkpoint_of_another_size_is_refused_and_the_sizes_named(tmp_path: Path) -> None:
+    sizes = ["model.hidden=32", "model.layers=1", "model.decoder_heads=2"]
+    checkpoint.save(WorldAgen(config(*sizes).model), tmp_path, {})
+    with pytest.raises(ConfigError, match=r"hidden \(32, here 128\), layers \(1, here 4\)"):
+        describe(config(f"checkpoint={tmp_path}"))
+    assert f"none: checkpoint {tmp_path}" in describe(config(f"checkpoint={tmp_path}", *sizes))

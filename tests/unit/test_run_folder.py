@@ -13,8 +13,15 @@ def config(folder: Path, *overrides: str) -> Config:
     return load(overrides=[f"run_dir={folder}", *overrides])
 
 
+def begin(given: Config) -> Path:
+    """Open the folder and leave something in it."""
+    folder = open_run_folder(given)
+    (folder / "demos").mkdir()
+    return folder
+
+
 def test_the_same_configuration_may_enter_again(tmp_path: Path) -> None:
-    first = open_run_folder(config(tmp_path / "run", "ttt.learning_rate=[1e-4]"))
+    first = begin(config(tmp_path / "run", "ttt.learning_rate=[1e-4]"))
     assert first.is_absolute() and (first / "config.json").exists()
     assert open_run_folder(config(tmp_path / "run", "ttt.learning_rate=[1e-4]")) == first
 
@@ -23,14 +30,21 @@ def test_the_same_configuration_may_enter_again(tmp_path: Path) -> None:
     "harmless", ["pool.workers=7", "inference.servers=3", "ray_address=auto", "tracking.experiment=x"]
 )
 def test_settings_that_change_no_result_may_differ(tmp_path: Path, harmless: str) -> None:
-    open_run_folder(config(tmp_path))
+    begin(config(tmp_path))
     open_run_folder(config(tmp_path, harmless))
 
 
 def test_another_configuration_is_refused_and_the_difference_named(tmp_path: Path) -> None:
-    open_run_folder(config(tmp_path))
+    begin(config(tmp_path))
     with pytest.raises(ConfigError, match=r"ttt\.steps \(\[4, 16, 64\] there, \[1\] now\).*choose another run_dir"):
         open_run_folder(config(tmp_path, "ttt.steps=[1]"))
+
+
+def test_a_run_that_never_began_binds_nobody(tmp_path: Path) -> None:
+    open_run_folder(config(tmp_path, "env.assets=official"))
+    open_run_folder(config(tmp_path))
+    (tmp_path / "demos").mkdir()
+    assert open_run_folder(config(tmp_path)) == tmp_path
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
@@ -49,6 +63,7 @@ def test_a_read_only_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
+    begin(config(tmp_path))
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ConfigError, match="cannot be read"):
         open_run_folder(config(tmp_path))

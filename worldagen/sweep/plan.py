@@ -1,12 +1,16 @@
 """What a sweep will do, known before anything starts: units, arms, episodes, and roughly what they cost."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
+from pathlib import Path
 
 from worldagen.config import Config, ConfigError
 from worldagen.envs.suites import task_infos
 from worldagen.evaluation.episodes import evaluated_tasks, known_tasks
+from worldagen.models import checkpoint
+from worldagen.models.weights import CheckpointError
+from worldagen.rollout.demos import available_init_states
 from worldagen.ttt.learner import Adaptation
 
 SECONDS_PER_STEP = {"light": 0.03, "full": 0.25}
@@ -31,9 +35,13 @@ class Unit:
 
 
 def plan_unit(config: Config) -> Unit:
-    """The unit of `config`. Raises ConfigError for tasks that do not exist and episodes that cannot be run."""
+    """The unit of `config`. Raises ConfigError for whatever would stop the sweep later and can be known now."""
     infos = task_infos(config.env.suite)
     known, tasks = known_tasks(config), evaluated_tasks(config)
+    if config.checkpoint:
+        given_checkpoint(config)
+    elif not config.demos_dir:
+        available_init_states(config, known)
     if len(known) < 2:
         raise ConfigError(f"env.tasks={list(known)}: exploration borrows other tasks' instructions; name two or more")
     window = config.model.chunks * config.model.actions_per_chunk
@@ -47,6 +55,21 @@ def plan_unit(config: Config) -> Unit:
         init_states={task: infos[task].init_states for task in tasks},
         instructions={task: infos[task].instruction for task in known},
     )
+
+
+def given_checkpoint(config: Config) -> Path:
+    """The checkpoint folder that `config` names. Raises ConfigError when it holds none, or a model of another size."""
+    folder = Path(config.checkpoint).expanduser().absolute()
+    try:
+        described = checkpoint.describe(folder)["config"]
+    except CheckpointError as error:
+        raise ConfigError(f"checkpoint={config.checkpoint}: {error}") from error
+    expected = asdict(config.model)
+    differing = [name for name in expected if name != "preset" and described.get(name) != expected[name]]
+    if differing:
+        sizes = ", ".join(f"{name} ({described.get(name)}, here {expected[name]})" for name in differing)
+        raise ConfigError(f"checkpoint={config.checkpoint} holds another model: {sizes}; set model.* as it was trained")
+    return folder
 
 
 def step_counts(config: Config) -> tuple[int, ...]:

@@ -1,10 +1,11 @@
 """MLflow beside Tune: a callback in the driver logs what trials report, so trials need neither MLflow nor its store."""
 
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
 
-from worldagen.results import Arm
+from worldagen.results import Arm, SweepResults
 from worldagen.sweep.arm import Setting, load_arm
 from worldagen.sweep.trial import ERROR, TIME_AXIS, find_adaptation, metrics
 from worldagen.tracking import mlflow_log
@@ -44,3 +45,12 @@ def log_arm(setting: Setting, tracked: TrackedSweep, run_id: str, arm: Arm) -> N
     mlflow_log.log_metrics(tracked, run_id, metrics(arm), arm.steps)
     for name in ARTIFACTS if arm.adapter else ():
         mlflow_log.log_artifacts(tracked, run_id, setting.adapters / arm.adapter / name, f"adapters/step-{arm.steps}")
+
+
+def log_results(tracked: TrackedSweep, folder: Path, results: SweepResults) -> None:
+    """Add report and videos to the parent run, and end it."""
+    mlflow_log.log_artifacts(tracked, tracked.run_id, folder / "report", "report")
+    for arm in (results.control, *results.arms):
+        for video in arm.videos:
+            mlflow_log.log_artifacts(tracked, tracked.run_id, folder / video, f"videos/step-{arm.steps}")
+    mlflow_log.close_run(tracked, tracked.run_id)
