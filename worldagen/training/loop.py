@@ -76,8 +76,8 @@ def train(
 ) -> list[Record]:
     """Train `model` in place up to `settings.steps` steps, continuing from `state_path`; returns the curve.
 
-    Every `settings.validate_every` steps and after the last one, rank 0 calls `validate` and stores the state under
-    `identity` (what must not change on resume); then every rank calls `on_record` with the new record of the curve.
+    Every `settings.validate_every` steps and after the last one, rank 0 calls `validate`, stores the state under
+    `identity` (what must not change on resume), and calls `on_record` with the new record of the curve.
     Raises TrainingError when the stored state does not fit or the gradient is no longer finite.
     """
     dtype = compute_type(settings.precision, worker.device)
@@ -100,8 +100,8 @@ def train(
             record |= validate(model)
             state = TrainingState(step + 1, model.state_dict(), optimizer.state_dict(), [*curve, record])
             save_state(state_path, state, identity)
+            on_record(record)
         curve.append(record)
-        on_record(record)
         objective.train()
         meter = _Meter(settings.batch_size, worker)
     return curve

@@ -6,6 +6,7 @@ and a picture of predicted frames. The same plan in the same folder resumes; a f
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -106,9 +107,14 @@ def check_episodes(plan: Plan) -> None:
         load(episode.path)
 
 
-def work(plan: Plan, worker: Worker = ALONE, on_record: Callable[[Record], None] = lambda record: None) -> None:
-    """Train, as one of the data-parallel workers; rank 0 writes curve, picture and checkpoint."""
+def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lambda record: None) -> None:
+    """Train, as one of the data-parallel workers; rank 0 prints and logs each record, writes picture and checkpoint."""
     config = plan.config
+
+    def on_record(record: Record) -> None:
+        sys.stderr.write(summary(record) + "\n")  # not print: in its workers Ray Train shows that twice
+        log(record)
+
     training = _windows(plan.training, config)
     held_out = _windows(plan.held_out, config)
     torch.manual_seed(config.seed)
@@ -128,6 +134,15 @@ def work(plan: Plan, worker: Worker = ALONE, on_record: Callable[[Record], None]
     if worker.rank == 0:
         final = {**curve[-1], **validate(model, held_out, threshold=threshold)}
         _finish(plan, model, held_out, [*curve[:-1], final])
+
+
+def summary(record: Record) -> str:
+    """One line on a record of the curve."""
+    return (
+        "step {step}: arm error {validation/arm_error:.3f}, gripper right {validation/gripper_accuracy:.1%}, next "
+        "observation {validation/image_changed:.3f} on changed patches (copying the last: {validation/copy_changed:.3f}"
+        "), {validation/image_all:.3f} on all ({validation/copy_all:.3f}); {windows_per_second:.0f} windows/s"
+    ).format(**record)
 
 
 def _finish(plan: Plan, model: WorldAgen, held_out: WindowDataset, curve: list[Record]) -> None:

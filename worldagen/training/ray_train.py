@@ -14,6 +14,8 @@ import ray.train
 import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2.api.config import LoggingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from worldagen.config import Config
@@ -22,7 +24,7 @@ from worldagen.training.loop import Record, Worker
 from worldagen.training.pretraining import Plan, check_episodes, finished, plan, work
 from worldagen.training.state import TrainingError
 
-Log = Callable[[Record, int], None]
+Log = Callable[[Record], None]
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait must sleep: by default they spin, which makes two of them slower than one on a busy machine."""
 
@@ -48,11 +50,11 @@ def pretrain(config: Config, sweep: TrackedSweep | None = None) -> Path:
 def _tracked(run: Plan, sweep: TrackedSweep | None) -> Iterator[Log]:
     """Where the metrics go: to the sweep's child run `pretrain`, if there is a sweep."""
     if sweep is None:
-        yield lambda metrics, step: None
+        yield lambda record: None
         return
     run_id = open_trial(sweep, "pretrain", asdict(run.config.pretrain))
     try:
-        yield partial(log_metrics, sweep, run_id)
+        yield partial(_log_record, sweep, run_id)
     except BaseException:
         close_run(sweep, run_id, failed=True)
         raise
@@ -61,17 +63,34 @@ def _tracked(run: Plan, sweep: TrackedSweep | None) -> Iterator[Log]:
     close_run(sweep, run_id)
 
 
+def _log_record(sweep: TrackedSweep, run_id: str, record: Record) -> None:
+    log_metrics(sweep, run_id, record, int(record["step"]))
+
+
+class _Trainer(TorchTrainer):
+    """Ray Train's trainer without its cleaner of placement groups.
+
+    The cleaner asks Ray's dashboard every second whether the controller lives; where there is no dashboard it logs a
+    warning each time. Placement groups end with the job anyway.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks: list[Any] = super()._create_default_callbacks()  # type: ignore[misc]
+        return [callback for callback in callbacks if not isinstance(callback, PlacementGroupCleanerCallback)]
+
+
 def _trainer(run: Plan, log: Log) -> TorchTrainer:
     settings = run.config.pretrain
-    # Ray annotates these for the first version of Train, but builds the second: hence the Any.
+    # Ray annotates its arguments for the first version of Train, but builds the second: hence the Any.
     run_config: Any = RunConfig(
         name="ray",
         storage_path=str(run.folder / "pretrain"),
         failure_config=FailureConfig(max_failures=settings.failures),
+        logging_config=LoggingConfig(log_level="ERROR"),  # type: ignore[call-arg]
         worker_runtime_env={"env_vars": ENVIRONMENT},  # type: ignore[call-arg]
     )
     worker_function: Any = _work
-    return TorchTrainer(
+    return _Trainer(
         worker_function,
         train_loop_config={"plan": run, "log": log},
         scaling_config=ScalingConfig(
@@ -85,17 +104,9 @@ def _work(settings: dict[str, Any]) -> TrainingError | None:
     """What each Ray Train worker runs. Errors that a restart would only repeat are returned, not raised."""
     context = ray.train.get_context()
     run: Plan = settings["plan"]
-    log: Log = settings["log"]
-    worker = Worker(context.get_world_rank(), context.get_world_size(), str(get_device()))
     torch.set_num_threads(run.config.pretrain.threads)
-
-    def on_record(record: Record) -> None:
-        if worker.rank == 0:
-            log(record, int(record["step"]))
-        ray.train.report(record)
-
     try:
-        work(run, worker, on_record)
+        work(run, Worker(context.get_world_rank(), context.get_world_size(), str(get_device())), settings["log"])
     except TrainingError as error:
         return error
     return None
