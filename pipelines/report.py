@@ -1,15 +1,13 @@
 """Write the report of a sweep again from its run folder, e.g. `python pipelines/report.py run_dir=runs/quickstart`."""
 
-from pathlib import Path
-
 from worldagen.cli import main
-from worldagen.config import Config, ConfigError
+from worldagen.config import Config, ConfigError, run_path
 from worldagen.report.page import write_report
 from worldagen.results import SweepResults
 
 
 def run(config: Config) -> None:
-    folder = Path(config.run_dir).expanduser()
+    folder = run_path(config)
     file = folder / "results.json"
     if not file.is_file():
         raise ConfigError(f"run_dir={config.run_dir} holds no results.json; run pipelines/ttt_sweep.py there first")

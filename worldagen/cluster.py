@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ray
 
-from worldagen.config import Config
+from worldagen.config import Config, in_ray_job
 
 
 def connect(config: Config) -> None:
@@ -19,7 +19,7 @@ def connect(config: Config) -> None:
     if ray.is_initialized():
         return
     address = config.ray_address or os.environ.get("RAY_ADDRESS", "")
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:  # set by Ray for the driver of a submitted job
+    if in_ray_job():
         ray.init(logging_level=logging.WARNING)
     elif address:
         project = Path(__file__).resolve().parent.parent

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from worldagen.config import Config, ConfigError, to_dict
+from worldagen.config import Config, ConfigError, run_path, to_dict
 
 CONFIG_FILE = "config.json"
 HARMLESS = (
@@ -27,7 +27,7 @@ def open_run_folder(config: Config) -> Path:
 
     Raises ConfigError when it cannot be written, or when a run with other settings has left anything there.
     """
-    folder = Path(config.run_dir).expanduser().absolute()
+    folder = run_path(config)
     written = folder / CONFIG_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)

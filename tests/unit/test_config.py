@@ -1,11 +1,12 @@
 """Configuration: what is accepted, what is refused and in which words."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from worldagen.cli import _parser, field_docs
-from worldagen.config import PRESETS, Config, ConfigError, content_key, load
+from worldagen.config import PRESETS, Config, ConfigError, content_key, load, run_path
 from worldagen.config.loading import settings
 
 
@@ -75,3 +76,12 @@ def test_every_preset_loads() -> None:
 def test_content_key_depends_on_content_only() -> None:
     assert content_key({"a": 1, "b": 2}) == content_key({"b": 2, "a": 1})
     assert content_key(Config()) != content_key(Config(seed=1))
+
+
+def test_run_folder_of_a_submitted_job_survives_it(monkeypatch, tmp_path) -> None:
+    config = load([], ["run_dir=runs/x"])
+    assert run_path(config) == Path("runs/x").absolute()
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    monkeypatch.setenv("WORLDAGEN_HOME", str(tmp_path))
+    assert run_path(config) == tmp_path / "runs/x"
+    assert run_path(load([], ["run_dir=/data/x"])) == Path("/data/x")

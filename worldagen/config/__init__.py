@@ -1,6 +1,7 @@
 """Settings: what there is (schema), named model sizes (presets), how they are read (loading) and checked (checks)."""
 
 from worldagen.config.loading import load
+from worldagen.config.paths import in_ray_job, run_path
 from worldagen.config.presets import PRESETS
 from worldagen.config.schema import (
     Config,
@@ -34,6 +35,8 @@ __all__ = [
     "TTTConfig",
     "TrackingConfig",
     "content_key",
+    "in_ray_job",
     "load",
+    "run_path",
     "to_dict",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worldagen.config import Config, ConfigError
+from worldagen.config import Config, ConfigError, run_path
 from worldagen.envs.experts import expert_tasks
 from worldagen.envs.suites import task_infos
 from worldagen.rollout.errors import RunError
@@ -51,7 +51,7 @@ def collect(config: Config, env: EnvSpec, tasks: Sequence[str]) -> list[TaskDemo
 
 
 def demos_folder(config: Config) -> Path:
-    return Path(config.demos_dir or Path(config.run_dir) / "demos").expanduser().absolute()
+    return Path(config.demos_dir).expanduser().absolute() if config.demos_dir else run_path(config) / "demos"
 
 
 def available_init_states(config: Config, tasks: Sequence[str]) -> dict[str, int]:

@@ -20,7 +20,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from worldagen.config import Config, to_dict
+from worldagen.config import Config, run_path, to_dict
 
 PARENT_TAG = "mlflow.parentRunId"
 TRIAL_TAG = "worldagen.trial"
@@ -40,7 +40,7 @@ class TrackedSweep:
 
 def tracking_uri(config: Config) -> str:
     """The configured MLflow URI, or the sqlite store of the run folder."""
-    return config.tracking.mlflow_uri or f"sqlite:///{_folder(config) / 'mlflow.db'}"
+    return config.tracking.mlflow_uri or f"sqlite:///{run_path(config) / 'mlflow.db'}"
 
 
 def open_sweep(config: Config, name: str, tags: Mapping[str, str] | None = None) -> TrackedSweep:
@@ -51,7 +51,7 @@ def open_sweep(config: Config, name: str, tags: Mapping[str, str] | None = None)
     uri = tracking_uri(config)
     _quiet()
     client = MlflowClient(uri)
-    record = _folder(config) / _PARENT_FILE
+    record = run_path(config) / _PARENT_FILE
     earlier = _find_run(client, json.loads(record.read_text())["run_id"]) if record.exists() else None
     if earlier:
         client.update_run(earlier.info.run_id, status="RUNNING")

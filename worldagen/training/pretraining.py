@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from worldagen.config import Config, ConfigError, content_key
+from worldagen.config import Config, ConfigError, content_key, run_path
 from worldagen.data.episodes import EpisodeFiles, find_demonstrations, hold_out
 from worldagen.data.trajectories import TrajectoryInfo, load
 from worldagen.data.windows import WindowDataset
@@ -71,7 +71,7 @@ class Plan:
 
 def plan(config: Config) -> Plan:
     """Find the demonstrations and split them. Raises DataError or ConfigError when they cannot train `config.model`."""
-    folder = Path(config.run_dir).expanduser().absolute()
+    folder = run_path(config)
     episodes = find_demonstrations(config.demos_dir or folder / "demos", config.env.tasks)
     size, actions = episodes[0].image_size, episodes[0].actions_per_chunk
     model = config.model
