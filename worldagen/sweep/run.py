@@ -33,6 +33,7 @@ from worldagen.types import EnvSpec, EpisodeSpec
 
 # Tune would turn Ctrl-C into an orderly return; we want the interruption to reach the command line.
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # its tables cannot be switched off; episodes show our own progress
 
 
 def run_sweep(
