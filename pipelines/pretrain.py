@@ -1,10 +1,9 @@
 """Pretrain the model (policy and world model, one backbone) on the demonstrations of a run folder, with Ray Train."""
 
-from pathlib import Path
-
 from worldagen.cli import main
 from worldagen.cluster import connect
 from worldagen.config import Config
+from worldagen.run_folder import open_run_folder
 from worldagen.tracking.mlflow_log import open_sweep
 from worldagen.training.pretraining import describe, finished, plan
 from worldagen.training.ray_train import pretrain
@@ -12,10 +11,11 @@ from worldagen.training.ray_train import pretrain
 
 def run(config: Config) -> None:
     todo = plan(config)
+    folder = open_run_folder(config)
     if not finished(todo):
         print(describe(todo))
         connect(config)
-        pretrain(config, open_sweep(config, Path(config.run_dir).name))
+        pretrain(config, open_sweep(config, folder.name))
     print(f"checkpoint: {todo.checkpoint}")
 
 

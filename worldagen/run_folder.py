@@ -12,6 +12,8 @@ HARMLESS = (
     "run_dir",
     "ray_address",
     "pool",
+    "pretrain.worker_cpus",
+    "pretrain.failures",
     "inference.servers",
     "inference.max_wait_ms",
     "inference.gpus",

@@ -65,19 +65,24 @@ def test_learning_rate_warms_up_and_ends_at_exactly_zero() -> None:
     assert rates[2] > rates[3] > rates[4] > rates[5] > rates[6] == 0.0
 
 
-def test_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
-    whole = run_training(tmp_path / "whole.pt")
-    for kill_at in (3, 6):
-        path = tmp_path / f"{kill_at}.pt"
-        with pytest.raises(Killed):
-            run_training(path, kill_at=kill_at)
-        state = load_state(path, IDENTITY)
-        assert state is not None and state.step == kill_at
-        torch.manual_seed(123)  # whatever happened to the generator meanwhile
-        resumed = run_training(path)
-        for name, value in whole.state_dict().items():
-            assert torch.equal(resumed.state_dict()[name], value), name
-    assert not torch.equal(run_training(tmp_path / "other.pt", seed=1).offset, whole.offset)
+@pytest.mark.parametrize(("kill_at", "precision"), [(3, "float32"), (6, "bfloat16")])
+def test_resumed_run_ends_with_the_same_bits(tmp_path: Path, kill_at: int, precision: str) -> None:
+    settings = dataclasses.replace(SETTINGS, precision=precision)
+    whole = run_training(tmp_path / "whole.pt", settings)
+    path = tmp_path / "state.pt"
+    with pytest.raises(Killed):
+        run_training(path, settings, kill_at=kill_at)
+    state = load_state(path, IDENTITY)
+    assert state is not None and state.step == kill_at
+    torch.manual_seed(123)  # whatever happened to the generator meanwhile
+    resumed = run_training(path, settings)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+def test_the_seed_decides_the_order(tmp_path: Path) -> None:
+    first, second = (run_training(tmp_path / f"{seed}.pt", seed=seed) for seed in (0, 1))
+    assert not torch.equal(first.offset, second.offset)
 
 
 def test_curve_of_a_resumed_run_is_complete(tmp_path: Path) -> None:
