@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from worldagen.config import Config, ConfigError, content_key, run_path, run_path
+from worldagen.config import Config, ConfigError, content_key, run_path
 from worldagen.data.episodes import EpisodeFiles, find_demonstrations, hold_out
 from worldagen.data.trajectories import TrajectoryInfo, load
 from worldagen.data.windows import WindowDataset
