@@ -1,5 +1,6 @@
 """Evaluate a checkpoint on the evaluation episodes, and beside it an adapter: success rates with 95 % intervals."""
 
+import json
 from pathlib import Path
 
 from worldagen.cli import main
@@ -18,15 +19,16 @@ from worldagen.types import PolicySpec
 
 
 def run(config: Config) -> None:
-    tasks, base, adapter = evaluated_tasks(config), given_checkpoint(config), given_adapter(config)
+    tasks, base = evaluated_tasks(config), given_checkpoint(config)
+    fingerprint = checkpoint.fingerprint(base)
+    adapter = given_adapter(config, fingerprint)
     folder = open_run_folder(config)
     connect(config)
     env = prepare_env(config.env)
-    servers = start_servers(base, adapter.parent, config.inference)
-    pool = Pool.start(config.pool, folder / "evaluation", servers)
-    fingerprint = checkpoint.fingerprint(base)
+    pool = Pool.start(config.pool, folder / "evaluation", start_servers(base, adapter.parent, config.inference))
+    versions = {"base": "", "adapted": adapter.name} if config.evaluation.adapter else {"base": ""}
     outcomes = {}
-    for name, version in (("base", ""), ("adapted", adapter.name))[: 2 if config.evaluation.adapter else 1]:
+    for name, version in versions.items():
         policy = PolicySpec(kind="learned", checkpoint=fingerprint, adapter=version)
         outcomes[name] = evaluate(pool, evaluation_specs(config, env, tasks, policy), name).outcomes
     pool.close()
@@ -42,12 +44,20 @@ def run(config: Config) -> None:
         )
 
 
-def given_adapter(config: Config) -> Path:
-    """The adapter folder that `config` names; the current folder when it names none."""
-    adapter = Path(config.evaluation.adapter).expanduser().absolute()
-    if config.evaluation.adapter and not (adapter / "adapter.json").exists():
-        raise ConfigError(f"evaluation.adapter={config.evaluation.adapter} holds no adapter (no adapter.json)")
-    return adapter
+def given_adapter(config: Config, base: str) -> Path:
+    """The adapter folder that `config` names (the current folder if none).
+
+    Raises ConfigError when it holds no adapter, or one of other weights than those with fingerprint `base`.
+    """
+    folder = Path(config.evaluation.adapter).expanduser().absolute()
+    if not config.evaluation.adapter:
+        return folder
+    about = folder / "adapter.json"
+    if not about.exists():
+        raise ConfigError(f"evaluation.adapter={folder} holds no adapter (no adapter.json)")
+    if (made_for := json.loads(about.read_text())["base"]) != base:
+        raise ConfigError(f"evaluation.adapter={folder} was made for other weights ({made_for}, here {base})")
+    return folder
 
 
 def table(name: str, outcomes: tuple[Outcome, ...]) -> list[str]:

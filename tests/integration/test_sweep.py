@@ -1,25 +1,27 @@
 """A whole sweep with a very small model: killed, resumed, with a trial that explodes; nothing finished runs twice."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import ray
 import torch
+from mlflow.tracking import MlflowClient
 
+from pipelines import evaluate, ttt_sweep
+from tests.conftest import ROOT
 from tests.fake_suite import SUITE
-from worldagen.config import Config, load
-from worldagen.envs.suites import prepare_env
+from worldagen.config import load
 from worldagen.models import checkpoint
 from worldagen.models.worldagen import WorldAgen
-from worldagen.results import SweepResults
-from worldagen.sweep.plan import plan_unit
-from worldagen.sweep.run import run_sweep
-from worldagen.tracking.mlflow_log import open_sweep
+from worldagen.results import Arm, SweepResults
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(240)]
 
@@ -49,14 +51,8 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-def configure(folder: Path) -> Config:
-    return load(overrides=[*SETTINGS, f"run_dir={folder}", f"checkpoint={folder / 'given'}"])
-
-
-def sweep(folder: Path) -> SweepResults:
-    config = configure(folder)
-    tracked = open_sweep(config, "test")
-    return run_sweep(config, folder, plan_unit(config), prepare_env(config.env), Path(config.checkpoint), tracked)
+def settings(folder: Path) -> list[str]:
+    return [*SETTINGS, f"run_dir={folder}", f"checkpoint={folder.parent / 'given'}"]
 
 
 def finished_episodes(folder: Path, stage: str) -> Counter[str]:
@@ -67,10 +63,13 @@ def finished_episodes(folder: Path, stage: str) -> Counter[str]:
 
 
 def start_and_kill_after_the_first_arm(folder: Path) -> None:
-    """Run the sweep in a process of its own; end it, without warning, once one adapted arm is finished."""
-    code = f"import ray; ray.init({ray.get_runtime_context().gcs_address!r}, log_to_driver=False)\n"
-    code += f"from pathlib import Path; from tests.integration.test_sweep import sweep; sweep(Path({str(folder)!r}))"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    """Run the command on this cluster; end it, without warning, once one adapted arm is finished."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "pipelines" / "ttt_sweep.py"), *settings(folder)],
+        env={**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     try:
         deadline = time.monotonic() + 150
         while len(list(folder.glob("arms/*.json"))) < 2:  # the control is one of them
@@ -83,24 +82,41 @@ def start_and_kill_after_the_first_arm(folder: Path) -> None:
         process.wait()
 
 
-def test_a_killed_sweep_resumes_and_shows_every_arm(tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    checkpoint.save(WorldAgen(configure(tmp_path).model), tmp_path / "given", {})
-    start_and_kill_after_the_first_arm(tmp_path)
-    explored, evaluated = finished_episodes(tmp_path, "exploration"), finished_episodes(tmp_path, "evaluation")
-    adapters = {path: path.stat().st_mtime_ns for path in tmp_path.glob("adapters/*/snapshot.json")}
+    checkpoint.save(WorldAgen(load(overrides=settings(tmp_path)[:-1]).model), tmp_path / "given", {})
+    return tmp_path / "run"
+
+
+def test_a_killed_sweep_resumes_and_shows_every_arm(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_and_kill_after_the_first_arm(folder)
+    explored, evaluated = finished_episodes(folder, "exploration"), finished_episodes(folder, "evaluation")
+    adapters = {path: path.stat().st_mtime_ns for path in folder.glob("adapters/*/snapshot.json")}
     assert sum(explored.values()) == 4 and 8 <= sum(evaluated.values()) < 14
     assert len(adapters) >= 2
 
-    results = sweep(tmp_path)
+    config = load(overrides=settings(folder))
+    with pytest.raises(SystemExit, match="2 arms failed"):
+        ttt_sweep.run(config)
 
-    assert finished_episodes(tmp_path, "exploration") == explored
-    again = finished_episodes(tmp_path, "evaluation")
+    assert finished_episodes(folder, "exploration") == explored
+    again = finished_episodes(folder, "evaluation")
     assert set(again.values()) == {1} and len(again) == 3 * 4 + 2 * 1  # three sound arms, and one video of two arms
     assert all(path.stat().st_mtime_ns == before for path, before in adapters.items())
-    check(results, tmp_path)
-    results.save(tmp_path / "results.json")
-    assert SweepResults.load(tmp_path / "results.json") == results
+    results = SweepResults.load(folder / "results.json")
+    check(results, folder)
+    check_tracking(folder, results)
+
+    replace(results, arms=results.arms[:2]).save(folder / "results.json")
+    monkeypatch.setattr(ttt_sweep, "sweep", lambda *_: pytest.fail("a finished run must do nothing"))
+    capsys.readouterr()
+    ttt_sweep.run(config)
+    assert capsys.readouterr().out == f"report: {folder / 'report' / 'index.html'}\n"
+
+    check_evaluation(folder, results.arms[1], capsys)
 
 
 def check(results: SweepResults, folder: Path) -> None:
@@ -123,3 +139,27 @@ def check(results: SweepResults, folder: Path) -> None:
     assert results.exploration.windows == 12 and results.exploration.heldout_windows == 4
     assert results.exploration.environment_steps == 80
     assert set(results.seconds) == {"reset", "simulate", "render", "wait", "learn"}
+
+
+def check_tracking(folder: Path, results: SweepResults) -> None:
+    """MLflow holds one parent and a child for each trial, with a value at each step count."""
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    runs = {run.info.run_name: run for run in client.search_runs([client.search_experiments()[0].experiment_id])}
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "run": "FINISHED", "lr 0.003, rank 2": "FINISHED", "lr 1e+30, rank 2": "FAILED"
+    }  # fmt: skip
+    history = client.get_metric_history(runs["lr 0.003, rank 2"].info.run_id, "changed")
+    arms = [results.control, *results.arms[:2]]
+    expected = [(arm.steps, arm.measurement.changed) for arm in arms if arm.measurement]
+    assert [(point.step, point.value) for point in history] == expected
+    assert {file.path for file in client.list_artifacts(runs["run"].info.run_id)} == {"report", "videos"}
+
+
+def check_evaluation(folder: Path, arm: Arm, capsys: pytest.CaptureFixture[str]) -> None:
+    """pipelines/evaluate.py finds for the sweep's adapter what the sweep found."""
+    given = f"evaluation.adapter={folder / 'adapters' / arm.adapter}"
+    elsewhere = folder.parent / "evaluate"
+    evaluate.run(load(overrides=[*settings(folder), given, f"run_dir={elsewhere}"]))
+    successes = sum(outcome.success for outcome in arm.outcomes)
+    assert re.search(rf"^adapted +{successes}/4 ", capsys.readouterr().out, re.MULTILINE)
+    assert len(finished_episodes(elsewhere, "evaluation")) == 8

@@ -13,10 +13,12 @@ from worldagen.models.weights import CheckpointError
 from worldagen.rollout.demos import available_init_states
 from worldagen.ttt.learner import Adaptation
 
-SECONDS_PER_STEP = {"light": 0.03, "full": 0.25}
-"""One control step on one CPU, rendering and policy included. A rough figure, for estimates only."""
-SECONDS_PER_WINDOW = 0.04
-"""One window of a TTT or pretraining step of the tiny model on one CPU. A rough figure, for estimates only."""
+SECONDS_PER_STEP = {"light": 0.015, "full": 0.1}
+"""One control step on one CPU, rendering and policy included; this and the next two are for estimates only."""
+SECONDS_PER_WINDOW = {"adapt": 0.02, "pretrain": 0.1}
+"""One window of one optimiser step of the tiny model on one CPU."""
+SECONDS_TO_START = 60.0
+"""Starting Ray, the simulators and the model's processes."""
 _BYTES_PER_IMAGE_PIXEL = 1.6
 """PNG of a simulated camera image."""
 
@@ -59,6 +61,8 @@ def plan_unit(config: Config) -> Unit:
 
 def given_checkpoint(config: Config) -> Path:
     """The checkpoint folder that `config` names. Raises ConfigError when it holds none, or a model of another size."""
+    if not config.checkpoint:
+        raise ConfigError("checkpoint is not set; name a checkpoint folder, e.g. checkpoint=runs/quickstart/checkpoint")
     folder = Path(config.checkpoint).expanduser().absolute()
     try:
         described = checkpoint.describe(folder)["config"]
@@ -123,7 +127,7 @@ def describe(config: Config) -> str:
 def _storage(config: Config, demonstrated: int, explored: int, adapters: int) -> float:
     """Bytes: recorded images, adapters with their optimiser's two moments, twice for MLflow's copies."""
     chunk = config.model.actions_per_chunk
-    frames = demonstrated * config.evaluation.step_limit / chunk + explored * config.explore.step_limit / chunk
+    frames = demonstrated * config.demos.step_limit / chunk + explored * config.explore.step_limit / chunk
     model = config.model
     attention, mlp = 4 * (model.hidden + model.heads * model.head_dim), 3 * (model.hidden + model.mlp)
     adapter = 4 * max(config.ttt.rank) * model.layers * (attention + mlp)
@@ -131,11 +135,13 @@ def _storage(config: Config, demonstrated: int, explored: int, adapters: int) ->
 
 
 def _minutes(config: Config, demonstrated: int, explored: int, evaluated: int, trials: int) -> float:
-    control_steps = (demonstrated + evaluated) * config.evaluation.step_limit + explored * config.explore.step_limit
+    control_steps = demonstrated * config.demos.step_limit + explored * config.explore.step_limit
+    control_steps += evaluated * config.evaluation.step_limit
     simulate = control_steps * SECONDS_PER_STEP[config.env.visuals]
-    windows = trials * max(config.ttt.steps) * config.ttt.batch_size
-    windows += config.pretrain.steps * config.pretrain.batch_size if demonstrated else 0
-    return (simulate + windows * SECONDS_PER_WINDOW) / _workers(config) / 60
+    adapt = trials * max(config.ttt.steps) * config.ttt.batch_size * SECONDS_PER_WINDOW["adapt"]
+    pretrain = config.pretrain.steps * config.pretrain.batch_size * SECONDS_PER_WINDOW["pretrain"]
+    work = simulate + adapt + (pretrain if demonstrated else 0.0)
+    return (SECONDS_TO_START + work / _workers(config)) / 60
 
 
 def _workers(config: Config) -> int:
