@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from worldagen.config import Config, ConfigError, load
+from worldagen.errors import WorldagenError
 
 
 def main(run: Callable[[Config], None], *, doc: str, dry_run: Callable[[Config], str] | None = None) -> None:
@@ -27,6 +28,9 @@ def main(run: Callable[[Config], None], *, doc: str, dry_run: Callable[[Config],
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except WorldagenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("\ninterrupted; nothing that finished is lost, the same command resumes", file=sys.stderr)
         sys.exit(130)

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from worldagen.errors import WorldagenError
 from worldagen.types import EpisodeResult, Status
 
 FORMAT_VERSION = 1
 Carrier = TypeVar("Carrier")
 
 
-class ResultsError(ValueError):
+class ResultsError(WorldagenError, ValueError):
     """A results file that cannot be read. The message names the file and the remedy."""
 
 

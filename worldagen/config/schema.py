@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from worldagen.errors import WorldagenError
 
-class ConfigError(ValueError):
+
+class ConfigError(WorldagenError, ValueError):
     """A setting that cannot be used. The message is one line: what was given, what is allowed, what to do."""
 
 

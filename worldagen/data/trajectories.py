@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from worldagen.errors import WorldagenError
 from worldagen.types import ACTION_SIZE, STATE_SIZE, EpisodeSpec, Trajectory
 
 FORMAT_VERSION = 1
@@ -24,7 +25,7 @@ _METADATA_KEY = b"worldagen"
 _PNG_COMPRESSION = 1  # level 1 encodes several times faster than the default 6 for files about a tenth larger
 
 
-class DataError(ValueError):
+class DataError(WorldagenError, ValueError):
     """Recorded data that cannot be used. The message names the file, what is wrong with it and what to do."""
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 from worldagen.envs.cache import gather_caches
+from worldagen.errors import WorldagenError
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ assert image.max() > 0, "the test image is black"
 """
 
 
-class GLError(RuntimeError):
+class GLError(WorldagenError, RuntimeError):
     """No OpenGL backend works without a display. The message holds the line that installs what is missing."""
 
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from worldagen.errors import WorldagenError
 from worldagen.models.worldagen import WorldAgen
 
 
-class CheckpointError(ValueError):
+class CheckpointError(WorldagenError, ValueError):
     """Weights that do not fit, or a folder that is no checkpoint. Says which, and what was expected."""
 
 

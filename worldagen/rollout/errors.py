@@ -1,7 +1,9 @@
 """Errors that no retry can mend. They end the run that met them and reach the caller of `Pool.run`."""
 
+from worldagen.errors import WorldagenError
 
-class RunError(RuntimeError):
+
+class RunError(WorldagenError, RuntimeError):
     """The episodes of a run cannot be run as they are asked for."""
 
 

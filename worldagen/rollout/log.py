@@ -10,13 +10,14 @@ import os
 import time
 from pathlib import Path
 
+from worldagen.errors import WorldagenError
 from worldagen.types import EpisodeResult, EpisodeSpec
 
 LOCK_PATIENCE = 15.0
 """Seconds to wait for another pool to let go of the log; one whose driver was killed takes a moment to end."""
 
 
-class LogError(RuntimeError):
+class LogError(WorldagenError, RuntimeError):
     """An episode log that cannot be used. The message names the file and the remedy."""
 
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 
+from worldagen.errors import WorldagenError
+
 FORMAT_VERSION = 1
 
 
-class TrainingError(RuntimeError):
+class TrainingError(WorldagenError, RuntimeError):
     """A training run that cannot start, continue or resume. The message says why and what to do."""
 
 

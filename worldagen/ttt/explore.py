@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldagen.config import Config
+from worldagen.errors import WorldagenError
 from worldagen.rollout.pool import Pool
 from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, PolicySpec
 
 
-class ExplorationError(RuntimeError):
+class ExplorationError(WorldagenError, RuntimeError):
     """Exploration left nothing to learn from, or nothing to measure on."""
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from worldagen.data.order import batch_indices
+from worldagen.errors import WorldagenError
 from worldagen.models import adapter
 from worldagen.models.losses import frame_patches, image_loss, observation_errors
 from worldagen.models.pixels import to_uint8, unpatchify
@@ -33,7 +34,7 @@ _OPTIMISER_FILE = "optimiser.pt"
 _WINDOWS_AT_ONCE = 32
 
 
-class AdaptationError(RuntimeError):
+class AdaptationError(WorldagenError, RuntimeError):
     """An adaptation that went nowhere or broke. It is shown as a failed arm, never as a result."""
 
 

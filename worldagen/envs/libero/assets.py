@@ -21,6 +21,7 @@ from worldagen.envs.cache import cache_dir
 from worldagen.envs.libero.package import benchmark_root
 from worldagen.envs.libero.primitive import SUITES as PRIMITIVE_SUITES
 from worldagen.envs.libero.primitive import write_tree
+from worldagen.errors import WorldagenError
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ _PRIMITIVE_MARK = "PRIMITIVE"
 """File at the root of a generated tree, so that it is never taken for the official one."""
 
 
-class AssetsError(RuntimeError):
+class AssetsError(WorldagenError, RuntimeError):
     """The assets asked for are not at hand. The message names the places searched and the remedy."""
 
 
