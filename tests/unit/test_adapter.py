@@ -124,6 +124,8 @@ def test_adapters_live_side_by_side_and_mix_in_a_batch() -> None:
             together = outputs(model)
         for row, name in enumerate(wanted):
             torch.testing.assert_close(together[row], alone[name][row], atol=1e-5, rtol=0)
+    adapter.use(model, None)
+    assert adapter.in_use(model) is None
     assert torch.equal(outputs(model), base)
 
 

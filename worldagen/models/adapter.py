@@ -18,6 +18,7 @@ from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 
+from worldagen.errors import WorldagenError
 from worldagen.models.folders import fresh_folder
 from worldagen.models.weights import fingerprint
 from worldagen.models.worldagen import WorldAgen
@@ -28,7 +29,7 @@ BASE = "__base__"
 """peft's name, in a mixed batch, for a sample without adapter."""
 
 
-class AdapterError(ValueError):
+class AdapterError(WorldagenError, ValueError):
     """An adapter that does not fit the model it is loaded into."""
 
 
@@ -41,11 +42,11 @@ def add(model: WorldAgen, name: str, rank: int, alpha: float, seed: int = 0) -> 
         raise AdapterError(f"adapter {name!r} is already loaded; remove it first or choose another name")
     if not name or "." in name or name == BASE:
         raise AdapterError(f"adapter name {name!r} is empty, reserved, or holds a dot; choose another")
+    model.requires_grad_(False)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are intended
         torch.manual_seed(seed)
         model.backbone.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(TARGETS)), name)  # type: ignore[arg-type]
-    model.requires_grad_(False)
     use(model, name)
 
 
@@ -53,24 +54,36 @@ def use(model: WorldAgen, name: str | None) -> None:
     """Run with adapter `name`, which becomes trainable, or with none. Raises AdapterError when it is not loaded."""
     if name is not None:
         _require(model, name)
+    if name == in_use(model):
+        return
     for layer in _layers(model).values():
         if name is not None:
             layer.set_adapter(name)
         layer.enable_adapters(name is not None)
 
 
+def in_use(model: WorldAgen) -> str | None:
+    """The adapter that the model runs with."""
+    first: Any = model.backbone.layers[0]
+    layer = first.self_attn.q_proj
+    if not isinstance(layer, LoraLayer) or layer.disable_adapters or not layer.active_adapters:
+        return None
+    return layer.active_adapters[0]
+
+
 @contextmanager
 def mixed(model: WorldAgen, wanted: Sequence[str | None]) -> Iterator[None]:
     """Within the block, sample i of a batch runs with adapter `wanted[i]` (None: the base). For inference only.
 
-    Equal to running each sample alone, up to rounding. Afterwards no adapter is in use.
+    Equal to running each sample alone, up to rounding. Afterwards one of `wanted` is in use: nothing is switched back,
+    so that a policy that decides again and again with one adapter pays nothing for it.
     """
-    chosen = set(wanted)
-    use(model, next((name for name in chosen if name is not None), None))
+    for name in wanted:
+        if name is not None:
+            _require(model, name)
+    use(model, next((name for name in wanted if name is not None), None))
     hooks = []
-    if len(chosen) > 1:
-        for name in chosen - {None}:
-            _require(model, str(name))
+    if len(set(wanted)) > 1:
         routed = {"adapter_names": [BASE if name is None else name for name in wanted]}
         hooks = [
             layer.register_forward_pre_hook(lambda _, args, kwargs: (args, {**kwargs, **routed}), with_kwargs=True)
@@ -81,7 +94,6 @@ def mixed(model: WorldAgen, wanted: Sequence[str | None]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-        use(model, None)
 
 
 def remove(model: WorldAgen, name: str) -> None:
