@@ -23,8 +23,8 @@ def run(config: Config) -> None:
     fingerprint = checkpoint.fingerprint(base)
     adapter = given_adapter(config, fingerprint)
     folder = open_run_folder(config)
-    connect(config)
     env = prepare_env(config.env)
+    connect(config)
     pool = Pool.start(config.pool, folder / "evaluation", start_servers(base, adapter.parent, config.inference))
     versions = {"base": "", "adapted": adapter.name} if config.evaluation.adapter else {"base": ""}
     outcomes = {}

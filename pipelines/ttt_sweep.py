@@ -37,8 +37,8 @@ def run(config: Config) -> None:
 
 def sweep(config: Config, folder: Path, unit: Unit, file: Path) -> SweepResults:
     """Run what is missing, on Ray; write results and report; tell MLflow."""
-    connect(config)
     env = prepare_env(config.env)
+    connect(config)
     print(f"{unit.name}: {env.assets} assets, {env.visuals} visuals; results in {folder}")
     tracked = mlflow_log.open_sweep(config, folder.name)
     if config.checkpoint:
