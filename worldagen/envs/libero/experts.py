@@ -30,7 +30,7 @@ SCRIPTS: dict[str, dict[str, Script]] = {
     "libero_goal": {
         "turn_on_the_stove": turn_knob("flat_stove_1_button"),
         "open_the_middle_drawer_of_the_cabinet": pull_drawer(
-            "wooden_cabinet_1_cabinet_middle", handle=(-0.0028, -0.1016, 0.1104)
+            "wooden_cabinet_1_cabinet_middle", handle=(-0.0028, -0.0976, 0.1104)
         ),
         "put_the_bowl_on_the_plate": carry(BOWL, BOWL_RIM, _body("plate_1_main"), clearance=0.06),
         "put_the_bowl_on_the_stove": carry(BOWL, BOWL_RIM, _site("flat_stove_1_cook_region"), clearance=0.08),

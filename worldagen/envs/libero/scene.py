@@ -8,6 +8,8 @@ _TOOL = "gripper0_grip_site"
 _FINGERS = "gripper0_finger_joint1", "gripper0_finger_joint2"
 _NEARLY_OPEN = 0.07
 """Metres between the fingers; wide open is 0.08."""
+_NEARLY_SHUT = 0.0025
+"""The rim of a bowl keeps them 0.004 apart."""
 _CLOSING = 0.05
 """Metres a second; free fingers close at 0.2."""
 
@@ -52,8 +54,20 @@ class Scene:
         return float(self._data.get_joint_qpos(name))
 
     @property
+    def fingers_open(self) -> bool:
+        return self._gap > _NEARLY_OPEN
+
+    @property
+    def fingers_shut(self) -> bool:
+        """True when the fingers hold nothing but each other."""
+        return self._gap < _NEARLY_SHUT
+
+    @property
     def fingers_stalled(self) -> bool:
         """True when the fingers have stopped closing, short of open: they met something, or each other."""
-        gap = self.joint(_FINGERS[0]) - self.joint(_FINGERS[1])
         speed = self._data.get_joint_qvel(_FINGERS[0]) - self._data.get_joint_qvel(_FINGERS[1])
-        return bool(gap < _NEARLY_OPEN and speed > -_CLOSING)
+        return not self.fingers_open and bool(speed > -_CLOSING)
+
+    @property
+    def _gap(self) -> float:
+        return self.joint(_FINGERS[0]) - self.joint(_FINGERS[1])

@@ -29,7 +29,7 @@ def carry(thing: str, grasp: Offset, to: Place, clearance: float) -> Script:
     def script(scene: Scene, gripper: float) -> np.ndarray:
         here = scene.body(thing)
         offset = here + grasp - scene.tool
-        gripper = _grip(offset, gripper)
+        gripper = _grip(scene, offset, gripper)
         held = gripper == CLOSE and scene.fingers_stalled
         way = funnel(to(scene) - here, clearance) if held else funnel(offset, 0.08)
         return arm_action(way, scene.tool_rotation, DOWN, gripper)
@@ -38,12 +38,16 @@ def carry(thing: str, grasp: Offset, to: Place, clearance: float) -> Script:
 
 
 def pull_drawer(drawer: str, handle: Offset) -> Script:
-    """Take the handle, given in the drawer's frame, from the front and pull it along the world's y axis."""
-    forward, pull = turned("x", -80), np.array([0.0, 0.06, 0.0])
+    """Take the handle, given in the drawer's frame, from the front and pull it along the world's y axis.
+
+    The hand comes in a little from above: level, it would run into what stands in front of the cabinet; steeper, into
+    the handle of the drawer above. It pulls no further ahead of the handle than fingers can slip and still hold it.
+    """
+    forward, pull = turned("x", -77), np.array([0.0, 0.02, 0.0])
 
     def script(scene: Scene, gripper: float) -> np.ndarray:
         offset = scene.body(drawer) + scene.body_rotation(drawer) @ handle - scene.tool
-        gripper = _grip(offset, gripper)
+        gripper = _grip(scene, offset, gripper)
         held = gripper == CLOSE and scene.fingers_stalled
         way = offset + pull if held else funnel(offset, 0.1, axis=-forward[:, 2])
         return arm_action(way, scene.tool_rotation, forward, gripper)
@@ -66,5 +70,9 @@ def turn_knob(knob: str) -> Script:
     return script
 
 
-def _grip(offset: np.ndarray, gripper: float) -> float:
-    return CLOSE if np.linalg.norm(offset) < (_NEAR if gripper == OPEN else _LOST) else OPEN
+def _grip(scene: Scene, offset: np.ndarray, gripper: float) -> float:
+    """Close the fingers where they can grasp; open them when the grasp is lost, then fully before the next try."""
+    distance = np.linalg.norm(offset)
+    if gripper == OPEN:
+        return CLOSE if distance < _NEAR and scene.fingers_open else OPEN
+    return OPEN if distance > _LOST or scene.fingers_shut else CLOSE
