@@ -8,7 +8,6 @@ Every measurement runs in a process of its own, so that peak memory is its own. 
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from worldagen.models.losses import LossWeights, frame_patches, image_loss, loss
 from worldagen.models.pixels import normalise
 from worldagen.models.reference import paper_config
 from worldagen.models.worldagen import WorldAgen
+from worldagen.tracking.memory import peak_rss_mb
 from worldagen.training.precision import compute_type, computing
 
 TTT_WINDOWS = 204
@@ -270,13 +270,8 @@ def main() -> None:
         return
     torch.set_num_threads(args.threads)
     found = MEASUREMENTS[args.measure](args.device, args.windows)
-    memory = torch.cuda.max_memory_allocated() if args.device != "cpu" else process_peak()
+    memory = torch.cuda.max_memory_allocated() if args.device != "cpu" else peak_rss_mb() * 2**20
     print(json.dumps({**found, "peak memory GB": memory / 2**30}))
-
-
-def process_peak() -> int:
-    """Bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """`digest_of(SPEC)` in a process without stdin, with an empty home, that has done nothing else."""
     folder = tmp_path_factory.mktemp("alone")
     code = (
-        "import json, resource, sys; sys.path.insert(0, sys.argv[1]); import test_libero_env as t;"
+        "import json, sys; sys.path.insert(0, sys.argv[1]); import test_libero_env as t;"
         "env = t.make_env(t.SPEC.env); digest = t.digest_of(env, t.SPEC);"
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024;"
+        "from worldagen.tracking.memory import peak_rss_mb; peak = peak_rss_mb();"
         "unwanted = sorted({'torch', 'ray', 'transformers'} & set(sys.modules)); env.close();"
         "print(json.dumps({'digest': digest, 'peak_mb': peak, 'unwanted': unwanted}))"
     )

@@ -55,13 +55,13 @@ def test_unknown_names_get_a_suggestion() -> None:
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     class Attack:
         def __reduce__(self) -> tuple:
-            return print, ("run",)
+            return exec, ("raise SystemExit",)
 
     path = tmp_path / "evil.pruned_init"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps(Attack()))
     task = replace(find_task("libero_goal", "turn_on_the_stove"), init_states_file=path)
-    with pytest.raises(ValueError, match=r"refusing to load builtins\.print"):
+    with pytest.raises(ValueError, match=r"refusing to load builtins\.exec"):
         init_states(task)
     path.write_bytes(b"not a zip file")
     with pytest.raises(ValueError, match="reinstall hf-libero"):

@@ -4,7 +4,6 @@ Imports no torch: a learned policy asks an inference server, whose handle arrive
 """
 
 import logging
-import resource
 import time
 import traceback
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.rollout.episode import Episode, run_episode
 from worldagen.rollout.errors import EnvError, PolicyError, RunError, StorageError
 from worldagen.rollout.policies import Model, make_policy
+from worldagen.tracking.memory import peak_rss_mb
 from worldagen.tracking.video import write_mp4
 from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec
 
@@ -62,13 +62,13 @@ class SimWorker:
             building = time.perf_counter() - started
             result = self._store(run_episode(env, policy, spec))
             seconds = {**result.seconds, "reset": result.seconds["reset"] + building}
-            return Attempt(replace(result, seconds=seconds), peak_rss_mb=_peak_rss_mb())
+            return Attempt(replace(result, seconds=seconds), peak_rss_mb=peak_rss_mb())
         except RunError as error:
-            return Attempt(None, fatal=error, peak_rss_mb=_peak_rss_mb())
+            return Attempt(None, fatal=error, peak_rss_mb=peak_rss_mb())
         except Exception:
             error_text = traceback.format_exc()
             self._drop_env()
-            return Attempt(None, error=error_text, peak_rss_mb=_peak_rss_mb())
+            return Attempt(None, error=error_text, peak_rss_mb=peak_rss_mb())
 
     def _model(self) -> Model:
         if self.model is None:
@@ -125,7 +125,3 @@ class RemoteModel:
             raise PolicyError(f"the inference server cannot answer: {error.cause}") from error.cause
         except RayError as error:
             raise PolicyError(f"the inference server is gone and does not come back: {error}") from error
-
-
-def _peak_rss_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
