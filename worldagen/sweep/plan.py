@@ -15,7 +15,7 @@ from worldagen.ttt.learner import Adaptation
 
 SECONDS_PER_STEP = {"light": 0.015, "full": 0.1}
 """One control step on one CPU, rendering and policy included; this and the next two are for estimates only."""
-SECONDS_PER_WINDOW = {"adapt": 0.02, "pretrain": 0.1}
+SECONDS_PER_WINDOW = {"adapt": 0.02, "pretrain": 0.04}
 """One window of one optimiser step of the tiny model on one CPU."""
 SECONDS_TO_START = 60.0
 """Starting Ray, the simulators and the model's processes."""
