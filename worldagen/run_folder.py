@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from worldagen.config import Config, ConfigError, run_path, to_dict
+from worldagen.config import Config, ConfigError, flat, run_path, to_dict
 
 CONFIG_FILE = "config.json"
 HARMLESS = (
@@ -55,7 +55,7 @@ def _check_same(path: Path, given: dict[str, Any]) -> None:
         earlier = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); choose another run_dir") from error
-    before, now = _flat(earlier), _flat(json.loads(json.dumps(given)))
+    before, now = flat(earlier), flat(json.loads(json.dumps(given)))
     changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and not _harmless(key)]
     if changed:
         differences = ", ".join(f"{key} ({before.get(key)} there, {now.get(key)} now)" for key in changed)
@@ -64,13 +64,3 @@ def _check_same(path: Path, given: dict[str, Any]) -> None:
 
 def _harmless(key: str) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in HARMLESS)
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat

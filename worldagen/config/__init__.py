@@ -17,6 +17,7 @@ from worldagen.config.schema import (
     TrackingConfig,
     TTTConfig,
     content_key,
+    flat,
     to_dict,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "TTTConfig",
     "TrackingConfig",
     "content_key",
+    "flat",
     "in_ray_job",
     "load",
     "run_path",

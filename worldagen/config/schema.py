@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -276,6 +277,17 @@ class Config:
 def to_dict(config: Any) -> dict[str, Any]:
     """Plain nested dict of a config, for YAML, JSON and MLflow."""
     return dataclasses.asdict(config)
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found.update(flat(value, f"{prefix}{key}."))
+        else:
+            found[prefix + key] = value
+    return found
 
 
 def content_key(*parts: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from worldagen.config import flat
 from worldagen.errors import WorldagenError
 
 FORMAT_VERSION = 1
@@ -68,18 +69,8 @@ def load_state(path: Path, settings: Mapping[str, Any]) -> TrainingState | None:
 
 def check_settings(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise TrainingError when what was made under settings `before` cannot be continued or reused under `now`."""
-    old, new = _flat(before), _flat(now)
+    old, new = flat(before), flat(now)
     changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if changed:
         listed = "; ".join(f"{key} was {old.get(key)}, now {new.get(key)}" for key in changed)
         raise TrainingError(f"{path} belongs to another training run: {listed}; use another run_dir, or delete it")
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
