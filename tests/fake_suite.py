@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.fakes import FakeEnv
 from worldagen.envs.suites import TaskInfo
-from worldagen.types import EpisodeSpec, Observation
+from worldagen.types import EpisodeSpec
 
 SUITE = "tests.fake_suite:SquareEnv"
 
@@ -23,9 +23,9 @@ class SquareEnv(FakeEnv):
         while True:
             yield np.array([1, 0, 0, 0, 0, 0, 1], np.float32)
 
-    def reset(self, spec: EpisodeSpec) -> Observation:
-        self.instruction = self.TASKS[spec.task].instruction
-        return super().reset(spec)
+    def next_task(self, task: str) -> None:
+        super().next_task(task)
+        self.instruction = self.TASKS[task].instruction
 
     def _image(self) -> np.ndarray:
         image = np.zeros((self.size, self.size, 3), np.uint8)

@@ -34,11 +34,15 @@ class FakeEnv:
         self.instruction = "push the point"
 
     def reset(self, spec: EpisodeSpec) -> Observation:
-        self.spec, self.steps = spec, 0
-        self.fault, _, amount = spec.task.partition(" ")
-        self.amount = float(amount) if re.fullmatch(r"[\d.]+", amount) else 0.0
+        self.spec = spec
+        self.next_task(spec.task)
         self.position = np.random.default_rng([spec.seed, spec.init_state]).standard_normal(7)
         return self._observe()
+
+    def next_task(self, task: str) -> None:
+        self.task, self.steps = task, 0
+        self.fault, _, amount = task.partition(" ")
+        self.amount = float(amount) if re.fullmatch(r"[\d.]+", amount) else 0.0
 
     def step(self, actions: Iterable[np.ndarray]) -> StepOut:
         executed, frames, success = [], [], False

@@ -24,17 +24,42 @@ STATE_SIZE = 7
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shift:
+    """One way in which the world differs from the one a policy was trained in."""
+
+    name: str
+    """One of `envs.shifts.SHIFTS`."""
+    strength: float
+    """0 changes nothing, 1 is a strong but solvable change; proportional in between."""
+    seed: int = 0
+    """Which of the changes of this strength, e.g. in which direction a camera moves."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EnvSpec:
     """Which simulator an episode runs in and how it is drawn. All of it changes results, so all of it is in the key."""
 
     suite: str = "libero_goal"
-    """A LIBERO suite, or `package.module:Class` for an Env of your own."""
+    """A LIBERO suite, a CALVIN scene (`calvin_a` to `calvin_d`), or `package.module:Class` for an Env of your own."""
     image_size: int = 64
     """Edge of both square camera images, in pixels."""
+    wrist_image_size: int = 0
+    """Edge of the wrist camera's image where it differs (CALVIN's own: 200 and 84); 0 means `image_size`."""
     visuals: Literal["light", "full"] = "light"
     """`full` draws what the benchmark draws; `light` draws simplified geometry, several times faster."""
     assets: Literal["official", "primitive"] = "primitive"
     """The asset tree in use, already resolved (never "auto": a result must say what it was measured on)."""
+    engine: Literal["", "calvin_env", "native"] = ""
+    """What simulates CALVIN, already resolved: the `calvin_env` package or our own play table. Empty elsewhere."""
+    renderer: Literal["", "tiny", "egl"] = ""
+    """What draws CALVIN: PyBullet's software renderer or OpenGL (the pixels differ). Empty elsewhere."""
+    shifts: tuple[Shift, ...] = ()
+    """Changes to the world, in order of their names."""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "EnvSpec":
+        """Inverse of `dataclasses.asdict`."""
+        return cls(**{**data, "shifts": tuple(Shift(**shift) for shift in data.get("shifts", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +86,23 @@ class EpisodeSpec:
     """Index of the task's initial state as shipped with the benchmark."""
     seed: int
     policy: PolicySpec
+    then: tuple[str, ...] = ()
+    """Tasks to go on with after the first, each from where the one before it succeeded (CALVIN's chains)."""
     instruction: str = ""
     """Sentence given to the policy; empty means the task's own."""
     step_limit: int = 300
-    """Simulator control steps after which the episode is a failure."""
+    """Simulator control steps after which the episode is a failure; in a chain, for each of its tasks."""
     actions_per_chunk: int = 5
     """Actions executed between two observations."""
     stop_on_success: bool = True
     """False for exploration: the episode always runs to its step limit."""
     record: Literal["none", "trajectory", "video"] = "none"
-    """`trajectory` stores the frames at chunk boundaries; `video` also stores every step as mp4."""
+    """`trajectory` stores the frames at chunk boundaries; `video` also stores every step as mp4. A trajectory has one
+    instruction, so of a chain only the video is stored."""
+
+    def __post_init__(self) -> None:
+        if self.then and not self.stop_on_success:
+            raise ValueError("a chain goes on when a task succeeds: `then` needs stop_on_success=True")
 
     @property
     def key(self) -> str:
@@ -81,7 +113,14 @@ class EpisodeSpec:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "EpisodeSpec":
         """Inverse of `dataclasses.asdict`."""
-        return cls(**{**data, "env": EnvSpec(**data["env"]), "policy": PolicySpec(**data["policy"])})
+        return cls(
+            **{
+                **data,
+                "env": EnvSpec.from_dict(data["env"]),
+                "policy": PolicySpec(**data["policy"]),
+                "then": tuple(data.get("then", ())),
+            }
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +131,8 @@ class EpisodeResult:
     status: Status
     steps: int
     """Control steps executed."""
+    completed: int = 0
+    """Tasks that succeeded, one after the other: 0 or 1, in a chain up to its length. `success` means all of them."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall-clock split: reset (building the simulator included), simulate, render, wait (for the policy)."""
     trajectory: str = ""

@@ -1,6 +1,7 @@
 """Which episodes demonstrate a task, and when to stop."""
 
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,4 +73,4 @@ def test_experts_of_unknown_tasks_and_suites() -> None:
     assert expert_tasks("tests.fakes:FakeEnv") == ()
     spec = EpisodeSpec(env=EnvSpec(), task="fly", init_state=0, seed=0, policy=PolicySpec(kind="expert"))
     with pytest.raises(ValueError, match="no scripted expert for 'fly'; it has for turn_on_the_stove"):
-        make_expert(spec, None)
+        make_expert(spec, SimpleNamespace(task="fly"))

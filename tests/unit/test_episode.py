@@ -98,3 +98,35 @@ def test_an_env_that_executes_nothing_is_an_error():
 
     with pytest.raises(ValueError, match="at least one array"):
         play(spec(), Silent())
+
+
+class Recorder(Constant):
+    """Notes the task at each start."""
+
+    def __init__(self):
+        self.tasks = []
+
+    def start(self, spec, env):
+        super().start(spec, env)
+        self.tasks.append(env.task)
+
+
+def test_a_chain_goes_on_where_the_last_task_succeeded():
+    policy = Recorder()
+    chain = spec(task="push", then=("pull", "pull"), step_limit=40, record="video")
+    episode = play(chain, policy, NearGoalEnv)
+    assert policy.tasks == ["push", "pull", "pull"]
+    assert (episode.result.status, episode.result.completed) == ("success", 3)
+    assert len(episode.frames) == episode.result.steps + 1
+    assert episode.trajectory is None, "a trajectory has one instruction"
+
+
+def test_a_chain_ends_at_the_first_task_that_fails():
+    policy = Recorder()
+    result = play(spec(task="push", then=("pull",), step_limit=7), policy).result
+    assert (result.status, result.completed, result.steps, policy.tasks) == ("failure", 0, 7, ["push"])
+
+
+def test_a_chain_needs_to_stop_on_success():
+    with pytest.raises(ValueError, match="stop_on_success"):
+        spec(then=("pull",), stop_on_success=False)

@@ -32,11 +32,13 @@ def one_of(default: str, *others: str) -> Any:
 @dataclass
 class EnvConfig:
     suite: str = "libero_goal"
-    """LIBERO suite, or `package.module:Class` for a simulator of your own."""
+    """LIBERO suite, CALVIN scene (`calvin_a` to `calvin_d`), or `package.module:Class` for a simulator of your own."""
     tasks: list[str] = field(default_factory=list)
     """Tasks to demonstrate and train on; empty means every task of the suite that has a scripted expert."""
     image_size: int = positive(64)
     """Edge of both camera images, in pixels."""
+    wrist_image_size: int = at_least_zero(0)
+    """Edge of the wrist camera's image where it differs (CALVIN's own are 200 and 84); 0 means `image_size`."""
     visuals: str = one_of("light", "full")
     """`light` (simplified geometry, fast) or `full` (what the benchmark draws)."""
     assets: str = one_of("auto", "official", "primitive")
@@ -46,6 +48,17 @@ class EnvConfig:
     """Folder of the official LIBERO assets; empty searches the installed package, the cache and the hub."""
     gl: str = one_of("auto", "egl", "osmesa")
     """Headless OpenGL backend: `egl`, `osmesa`, or `auto` (the first that works, announced)."""
+    engine: str = one_of("auto", "calvin_env", "native")
+    """What simulates CALVIN: the `calvin_env` package, our `native` play table, or `auto` (calvin_env if a checkout is
+    configured, else native, announced)."""
+    calvin_root: str = ""
+    """Checkout of calvin_env; empty means the environment variable CALVIN_ENV_ROOT."""
+    renderer: str = one_of("tiny", "egl")
+    """What draws CALVIN: PyBullet's software renderer `tiny`, or `egl`."""
+    shifts: dict[str, float] = field(default_factory=dict)
+    """Changes to the world by name, each with its strength, e.g. `env.shifts.camera=0.5`."""
+    shift_seed: int = at_least_zero(0)
+    """Which of the changes of the given strengths."""
 
 
 @dataclass

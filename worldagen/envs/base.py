@@ -20,12 +20,21 @@ class Env(Protocol):
     limit. Raises ValueError on an action that is not finite, not (7,), or outside [-1, 1].
     """
 
+    task: str
+    """The current task."""
     instruction: str
     """The current task's own sentence."""
 
     def reset(self, spec: EpisodeSpec) -> Observation: ...
 
     def step(self, actions: Iterable[np.ndarray]) -> StepOut: ...
+
+    def next_task(self, task: str) -> None:
+        """Go on with another task in the world as it stands; its steps and its success count from here.
+
+        Raises ValueError for an unknown task, and NotImplementedError where the benchmark has no chains.
+        """
+        ...
 
     def state_digest(self) -> bytes:
         """Bytes of the full simulator state (for `EpisodeResult.digest`)."""
@@ -38,6 +47,10 @@ def make_env(spec: EnvSpec) -> Env:
     """Build the simulator of `spec`. Raises ValueError for an unknown suite or a class that is not there."""
     if ":" in spec.suite:
         return imported_class(spec.suite)(spec)
+    if spec.suite.startswith("calvin_"):
+        from worldagen.envs.calvin.env import CalvinEnv
+
+        return CalvinEnv(spec)
     from worldagen.envs.libero.env import LiberoEnv  # a simulator's packages are needed only by those who use it
 
     return LiberoEnv(spec)

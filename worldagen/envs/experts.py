@@ -22,14 +22,14 @@ def expert_tasks(suite: str) -> tuple[str, ...]:
 
 
 def make_expert(spec: EpisodeSpec, env: Any) -> Iterator[np.ndarray]:
-    """Endless float32 (7,) actions that solve the episode `env` was reset to; each reads the simulator when drawn.
+    """Endless float32 (7,) actions that solve `env.task` from here; each reads the simulator when drawn.
 
     An Env of your own gives them from a method `expert(spec)`. Raises ValueError for a task without an expert.
     """
     known = expert_tasks(spec.env.suite)
-    if spec.task not in known:
+    if env.task not in known:
         raise ValueError(
-            f"{spec.env.suite} has no scripted expert for {spec.task!r}; it has for {', '.join(known) or 'no task'}"
+            f"{spec.env.suite} has no scripted expert for {env.task!r}; it has for {', '.join(known) or 'no task'}"
         )
     if ":" in spec.env.suite:
         return env.expert(spec)

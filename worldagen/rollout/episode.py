@@ -28,38 +28,56 @@ class Episode:
 def run_episode(env: Env, policy: Policy, spec: EpisodeSpec) -> Episode:
     """Let `policy` act in `env` until success (if the spec stops there) or the step limit.
 
-    The result depends on the spec and the policy alone. Whatever the simulator or the policy raises passes through.
+    A chain goes on with its next task where the last one succeeded, and the policy starts anew, knowing nothing of what
+    was before (CALVIN's protocol). The result depends on the spec and the policy alone. Whatever the simulator or the
+    policy raises passes through.
     """
     seconds = dict.fromkeys(("reset", "simulate", "render", "wait"), 0.0)
     with _timed(seconds, "reset"):
         observation = env.reset(spec)
-    with _timed(seconds, "wait"):
-        policy.start(spec, env)
     tape = _Tape(observation)
     noise = generator(spec, "noise")
-    executed = np.zeros((0, ACTION_SIZE), np.float32)
-    while tape.steps < spec.step_limit and not (tape.success and spec.stop_on_success):
-        with _timed(seconds, "wait"):
-            actions = policy.act(observation, executed)
-        intended: list[np.ndarray] = []
-        count = min(spec.actions_per_chunk, spec.step_limit - tape.steps)
-        out = env.step(_disturbed(islice(actions, count), spec.policy.noise, noise, intended))
-        tape.add(out, intended)
-        observation, executed = out.observation, out.actions
-        for name, value in out.seconds.items():
-            seconds[name] += value
+    completed = int(_attempt(env, policy, spec, tape, noise, seconds))
+    for number, task in enumerate(spec.then, start=1):
+        if completed < number:
+            break
+        env.next_task(task)
+        completed += _attempt(env, policy, spec, tape, noise, seconds)
     result = EpisodeResult(
         spec=spec,
-        status="success" if tape.success else "failure",
+        status="success" if completed == 1 + len(spec.then) else "failure",
         steps=tape.steps,
+        completed=completed,
         seconds=seconds,
         digest=tape.digest(env.state_digest()),
     )
     return Episode(
         result,
-        None if spec.record == "none" else tape.trajectory(spec, spec.instruction or env.instruction),
+        None if spec.record == "none" or spec.then else tape.trajectory(spec, spec.instruction or env.instruction),
         tuple(tape.frames) if spec.record == "video" else (),
     )
+
+
+def _attempt(
+    env: Env, policy: Policy, spec: EpisodeSpec, tape: "_Tape", noise: np.random.Generator, seconds: dict[str, float]
+) -> bool:
+    """The env's current task, from where the simulator stands. Returns whether its goal held after any action."""
+    with _timed(seconds, "wait"):
+        policy.start(spec, env)
+    observation = tape.chunks[-1].observation if tape.chunks else tape.first
+    executed, steps, success = np.zeros((0, ACTION_SIZE), np.float32), 0, False
+    while steps < spec.step_limit and not (success and spec.stop_on_success):
+        with _timed(seconds, "wait"):
+            actions = policy.act(observation, executed)
+        intended: list[np.ndarray] = []
+        count = min(spec.actions_per_chunk, spec.step_limit - steps)
+        out = env.step(_disturbed(islice(actions, count), spec.policy.noise, noise, intended))
+        tape.add(out, intended)
+        observation, executed = out.observation, out.actions
+        steps, success = steps + len(executed), success or out.success
+        for name, value in out.seconds.items():
+            seconds[name] += value
+    return success
 
 
 @dataclass
@@ -70,8 +88,6 @@ class _Tape:
     chunks: list[StepOut] = field(default_factory=list)
     intended: list[np.ndarray] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
-    steps: int = 0
-    success: bool = False
 
     def __post_init__(self) -> None:
         self.frames.append(self.first.primary)
@@ -82,8 +98,10 @@ class _Tape:
         self.chunks.append(out)
         self.intended.append(np.stack(intended)[: len(out.actions)])
         self.frames.extend(out.frames)
-        self.steps += len(out.actions)
-        self.success = self.success or out.success
+
+    @property
+    def steps(self) -> int:
+        return sum(len(out.actions) for out in self.chunks)
 
     def digest(self, state: bytes) -> str:
         actions = np.concatenate([np.zeros((0, ACTION_SIZE), np.float32), *(out.actions for out in self.chunks)])
@@ -100,7 +118,7 @@ class _Tape:
             actions=_padded([out.actions for out in self.chunks], spec.actions_per_chunk),
             intended=_padded(self.intended, spec.actions_per_chunk),
             counts=np.array([len(out.actions) for out in self.chunks], np.int32),
-            success=self.success,
+            success=any(out.success for out in self.chunks),
         )
 
 

@@ -42,7 +42,7 @@ class LiberoEnv:
         prepare(self._assets)
         self.task_env: Any = None
         """The benchmark's problem object (a BDDLBaseDomain) of the current task."""
-        self.instruction = ""
+        self.task, self.instruction = "", ""
         self._task: Task | None = None
         self._pristine: dict[str, np.ndarray] = {}
         self._episode: EpisodeSpec | None = None
@@ -71,7 +71,7 @@ class LiberoEnv:
         self._set_state(task, state)
         for _ in range(_SETTLE_STEPS):
             self._control(_STILL)
-        self.instruction = task.language
+        self.task, self.instruction = task.name, task.language
         self._episode, self._steps, self._over = spec, 0, False
         return self._observe()
 
@@ -102,6 +102,9 @@ class LiberoEnv:
         rendered += time.perf_counter() - started
         seconds = {"simulate": simulated, "render": rendered}
         return StepOut(observation, np.stack(executed), success, seconds, tuple(frames))
+
+    def next_task(self, task: str) -> None:
+        raise NotImplementedError(f"LIBERO has no chains; run {task!r} as an episode of its own")
 
     def state_digest(self) -> bytes:
         """Bytes of MuJoCo's integration state and of the poses that bodies have in the model."""

@@ -49,7 +49,7 @@ EXPERT_TASKS: dict[str, tuple[str, ...]] = {suite: tuple(scripts) for suite, scr
 
 def expert(spec: EpisodeSpec, env: LiberoEnv) -> Iterator[np.ndarray]:
     """Endless float32 (7,) actions for the episode that `env` was reset to; each reads the simulator when drawn."""
-    script = SCRIPTS[spec.env.suite][spec.task]
+    script = SCRIPTS[spec.env.suite][env.task]
     return _actions(script, Scene(env.task_env))
 
 
