@@ -1,0 +1,1 @@
+"""CALVIN behind the Env protocol."""
