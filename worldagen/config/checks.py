@@ -10,7 +10,7 @@ from worldagen.config.schema import Config, ConfigError
 
 def check(config: Config) -> None:
     """Raise ConfigError at the first impossible value. Suites and tasks are checked by the envs, which know them."""
-    _check_limits(config)
+    check_limits(config)
     _check_model(config)
     _check_training(config)
     _check_ttt(config)
@@ -22,11 +22,12 @@ def suggest(given: str, allowed: Sequence[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(allowed)}"
 
 
-def _check_limits(part: Any, prefix: str = "") -> None:
+def check_limits(part: Any, prefix: str = "") -> None:
+    """Raise ConfigError at the first setting of a config, or of one of its parts, outside its own limits."""
     for field in dataclasses.fields(part):
         value, name = getattr(part, field.name), prefix + field.name
         if dataclasses.is_dataclass(value):
-            _check_limits(value, f"{name}.")
+            check_limits(value, f"{name}.")
         if "above" in field.metadata and not value > field.metadata["above"]:
             raise ConfigError(f"{name}={value} must be greater than {field.metadata['above']}")
         if "at_least" in field.metadata and not value >= field.metadata["at_least"]:

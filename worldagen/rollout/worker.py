@@ -15,6 +15,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from worldagen.data import trajectories
 from worldagen.envs.base import Env, make_env
+from worldagen.envs.suites import control_rate
 from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.rollout.episode import Episode, run_episode
 from worldagen.rollout.errors import EnvError, PolicyError, RunError, StorageError
@@ -101,7 +102,7 @@ class SimWorker:
         name = f"{result.spec.key}.parquet"
         try:
             if episode.frames:
-                write_mp4(episode.frames, self.folder / f"{result.spec.key}.mp4")
+                write_mp4(episode.frames, self.folder / f"{result.spec.key}.mp4", control_rate(result.spec.env.suite))
             trajectories.save(episode.trajectory, self.folder / name)
         except OSError as error:
             raise StorageError(f"an episode cannot be recorded in {self.folder}: {error}") from error

@@ -1,0 +1,47 @@
+"""LIBERO through Gymnasium and through RLlib."""
+
+from collections.abc import Iterator
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from worldagen.config import EnvConfig
+from worldagen.envs.base import make_env
+from worldagen.envs.suites import prepare_env
+from worldagen.types import EpisodeSpec, PolicySpec
+
+SETTINGS = {"task": "turn_on_the_stove", "image_size": 32, "step_limit": 6}
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[gymnasium.Env]:
+    made = gymnasium.make("worldagen/LiberoGoal-v0", **SETTINGS, render_mode="rgb_array")
+    yield made
+    made.close()
+
+
+@pytest.mark.filterwarnings("error")
+def test_gymnasiums_own_checker_finds_nothing(env: gymnasium.Env) -> None:
+    check_env(env.unwrapped)
+
+
+def test_it_is_the_same_simulator(env: gymnasium.Env) -> None:
+    spec = EpisodeSpec(
+        env=prepare_env(EnvConfig(image_size=32)),
+        task="turn_on_the_stove",
+        init_state=4,
+        seed=11,
+        policy=PolicySpec(kind="random"),
+    )
+    own = make_env(spec.env)
+    expected = own.reset(spec)
+    observation, info = env.reset(seed=11, options={"init_state": 4})
+    assert info["instruction"] == own.instruction == "turn on the stove"
+    for _ in range(2):
+        for name in ("primary", "wrist", "state"):
+            np.testing.assert_array_equal(observation[name], getattr(expected, name))
+        action = env.action_space.sample()
+        expected, (observation, *_) = own.step([action]).observation, env.step(action)
+    own.close()
