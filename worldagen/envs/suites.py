@@ -25,6 +25,13 @@ def task_infos(suite: str) -> dict[str, TaskInfo]:
     try:
         if ":" in suite:
             return dict(getattr(imported_class(suite), "TASKS"))  # noqa: B009
+        if suite.startswith("calvin_"):
+            from worldagen.envs.calvin.engine import check_scene
+            from worldagen.envs.calvin.states import init_state_count
+            from worldagen.envs.calvin.tasks import instructions
+
+            check_scene(suite)
+            return {task: TaskInfo(sentence, init_state_count(task)) for task, sentence in instructions().items()}
         from worldagen.envs.libero.tasks import init_states, tasks  # a suite of your own does not need LIBERO
 
         return {task.name: TaskInfo(task.language, len(init_states(task))) for task in tasks(suite)}
@@ -53,6 +60,10 @@ def prepare_env(config: EnvConfig) -> EnvSpec:
     settings = {"suite": config.suite, "image_size": config.image_size, "visuals": config.visuals}
     if ":" in config.suite:
         return EnvSpec(**settings)  # type: ignore[arg-type]
+    if config.suite.startswith("calvin_"):
+        from worldagen.envs.calvin.setup import prepare_calvin
+
+        return prepare_calvin(config)
     from worldagen.envs.gl import choose_gl
     from worldagen.envs.libero.assets import check_coverage, resolve_assets
 

@@ -29,7 +29,14 @@ from worldagen.types import EpisodeResult, EpisodeSpec
 
 WINDOW = 2000
 """Specs that a run has handed over without having their results: bounds the memory of queue and results."""
-PASSED_ON = ("MUJOCO_GL", "PYOPENGL_PLATFORM", "MUJOCO_EGL_DEVICE_ID", "WORLDAGEN_CACHE", "WORLDAGEN_LIBERO_ASSETS")
+PASSED_ON = (
+    "MUJOCO_GL",
+    "PYOPENGL_PLATFORM",
+    "MUJOCO_EGL_DEVICE_ID",
+    "WORLDAGEN_CACHE",
+    "WORLDAGEN_LIBERO_ASSETS",
+    "CALVIN_ENV_ROOT",
+)
 """Environment variables that workers take over from the process that starts the pool."""
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from worldagen.config import ConfigError
 from worldagen.config.checks import suggest
 from worldagen.types import EnvSpec
 
@@ -67,8 +68,7 @@ class Engine(Protocol):
 def make_engine(spec: EnvSpec) -> Engine:
     """Build the engine that `spec.engine` names for the scene that `spec.suite` names. Raises ValueError for unknown
     ones."""
-    if spec.suite not in SCENES:
-        raise ValueError(f"unknown CALVIN scene {spec.suite!r}; {suggest(spec.suite, SCENES)}")
+    check_scene(spec.suite)
     if spec.engine == "calvin_env":
         from worldagen.envs.calvin.official import OfficialEngine  # each needs packages that the other does not
 
@@ -78,3 +78,9 @@ def make_engine(spec: EnvSpec) -> Engine:
 
         return NativeEngine(spec)
     raise ValueError(f"unknown engine {spec.engine!r} for {spec.suite}; use calvin_env or native")
+
+
+def check_scene(suite: str) -> None:
+    """Raise ConfigError for a suite that is none of CALVIN's scenes."""
+    if suite not in SCENES:
+        raise ConfigError(f"unknown CALVIN scene {suite!r}; {suggest(suite, SCENES)}")

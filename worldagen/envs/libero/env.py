@@ -5,7 +5,6 @@ the bookkeeping: a reset that depends on nothing but the spec, and cameras that 
 """
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from worldagen.envs.base import check_action
 from worldagen.envs.libero.assets import AssetsError, check_coverage, resolve_assets
 from worldagen.envs.libero.package import prepare
 from worldagen.envs.libero.rendering import light_xml, with_model_xml
 from worldagen.envs.libero.tasks import Task, find_task, init_states, tasks
+from worldagen.envs.stepping import Attempt, execute
 from worldagen.types import EnvSpec, EpisodeSpec, Observation, StepOut
 
 PRIMARY, WRIST = "agentview", "robot0_eye_in_hand"
@@ -45,9 +44,7 @@ class LiberoEnv:
         self.task, self.instruction = "", ""
         self._task: Task | None = None
         self._pristine: dict[str, np.ndarray] = {}
-        self._episode: EpisodeSpec | None = None
-        self._steps = 0
-        self._over = True
+        self._attempt: Attempt | None = None
         self._gripper = 1.0
 
     @property
@@ -63,7 +60,7 @@ class LiberoEnv:
     def reset(self, spec: EpisodeSpec) -> Observation:
         """Start the episode of `spec`. Raises ValueError for a task or initial state that does not exist, or for a spec
         of another simulator, and AssetsError when the initial state does not fit the assets."""
-        self._over = True
+        self._attempt = None
         task, state = self._start_of(spec)
         if task != self._task:
             self._compile(task)
@@ -72,36 +69,12 @@ class LiberoEnv:
         for _ in range(_SETTLE_STEPS):
             self._control(_STILL)
         self.task, self.instruction = task.name, task.language
-        self._episode, self._steps, self._over = spec, 0, False
+        self._attempt = Attempt(spec)
         return self._observe()
 
     def step(self, actions: Iterable[np.ndarray]) -> StepOut:
         """Execute actions one by one as they are drawn; see `Env`. Raises ValueError after the end of the episode."""
-        if self._over or self._episode is None:
-            raise ValueError("the episode is over (or was never started); call reset before step")
-        executed, frames, success, simulated, rendered = [], [], False, 0.0, 0.0
-        for action in actions:
-            action = check_action(action)
-            started = time.perf_counter()
-            holds = self._control(action)
-            simulated += time.perf_counter() - started
-            executed.append(action)
-            success |= holds
-            if self._episode.record == "video":
-                started = time.perf_counter()
-                frames.append(self._render(PRIMARY))
-                rendered += time.perf_counter() - started
-            self._steps += 1
-            self._over = self._steps >= self._episode.step_limit or (holds and self._episode.stop_on_success)
-            if self._over:
-                break
-        if not executed:
-            raise ValueError("step was given no action")
-        started = time.perf_counter()
-        observation = self._observe(primary=frames[-1] if frames else None)
-        rendered += time.perf_counter() - started
-        seconds = {"simulate": simulated, "render": rendered}
-        return StepOut(observation, np.stack(executed), success, seconds, tuple(frames))
+        return execute(self._attempt, actions, self._control, partial(self._render, PRIMARY), self._observe)
 
     def next_task(self, task: str) -> None:
         raise NotImplementedError(f"LIBERO has no chains; run {task!r} as an episode of its own")
@@ -119,7 +92,7 @@ class LiberoEnv:
         """Free the compiled model and its OpenGL context; a later reset builds them again."""
         if self.task_env is not None:
             self.task_env.close()
-        self.task_env, self._task, self._over = None, None, True
+        self.task_env, self._task, self._attempt = None, None, None
 
     def _start_of(self, spec: EpisodeSpec) -> tuple[Task, np.ndarray]:
         if spec.env != self.spec:
@@ -188,8 +161,8 @@ class LiberoEnv:
         warnings = self.sim.data._data.warning.number
         kinds = mujoco.mjtWarning
         if any(warnings[int(kind)] for kind in (kinds.mjWARN_BADQPOS, kinds.mjWARN_BADQVEL, kinds.mjWARN_BADQACC)):
-            self._over = True
-            raise FloatingPointError(f"the simulation of {self._task} became unstable after {self._steps} steps")
+            steps = self._attempt.steps if self._attempt else 0
+            raise FloatingPointError(f"the simulation of {self._task} became unstable after {steps} steps")
 
     def _observe(self, primary: np.ndarray | None = None) -> Observation:
         primary = self._render(PRIMARY) if primary is None else primary

@@ -1,0 +1,141 @@
+"""The Engine around the unmodified calvin_env package: its PlayTableSimEnv and its task oracle."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pybullet
+from omegaconf import OmegaConf
+
+from worldagen.envs.calvin.bullet import state_bytes
+from worldagen.envs.calvin.engine import BLOCKS, Camera
+from worldagen.envs.calvin.package import CalvinEnvError, checkout, load
+from worldagen.types import EnvSpec
+
+_SEED = 0
+"""calvin_env's own default; decides where the blocks lie before the first reset, which later contacts still feel."""
+
+
+class OfficialEngine:
+    """See `Engine`. With the software renderer several may live in one process; with OpenGL only one, and no other
+    PyBullet connection beside it. Raises CalvinEnvError otherwise, and where there is no whole checkout."""
+
+    def __init__(self, spec: EnvSpec) -> None:
+        root = checkout()
+        self._env = _build(root, spec)
+        # Raw step() draws every camera; here somebody has to ask for it.
+        self._cameras = {camera.name: camera for camera in self._env.cameras}
+        self._env.cameras = []
+        self._env.close = lambda: None  # called by its destructor; prints, and disconnects whoever has the number then
+        self.client: Any = self._env.p
+        self.robot_id: int = self._env.robot.robot_uid
+        objects = {thing.name: thing.uid for thing in self._env.scene.get_objects()}
+        self.body_ids: dict[str, int] = {
+            **objects,
+            "plane": self.client.getBodyUniqueId(self.client.getNumBodies() - 1),
+        }
+        self._blocks = [BLOCKS.index(block.name) for block in self._env.scene.movable_objects]
+        tasks = _load(root, "tasks/new_playtable_tasks").tasks
+        from calvin_env.envs.tasks import Tasks  # importable since `load`
+
+        self._oracle = Tasks(tasks)
+        self._info: dict[str, Any] = {}
+
+    def reset(self, robot_obs: np.ndarray, scene_obs: np.ndarray) -> None:
+        """Build the scene anew (50 ms): contacts, button states and solver caches survive calvin_env's own reset."""
+        env = self._env
+        env.seed(_SEED)
+        env.scene.np_random = env.np_random
+        env.robot.gripper_action = int(robot_obs[14])
+        env.load()
+        env.reset(np.asarray(robot_obs, np.float64), self._reordered(np.asarray(scene_obs, np.float64), self._blocks))
+        self._info = env.get_info()
+
+    def step(self, action: np.ndarray) -> None:
+        _, _, _, self._info = self._env.step(np.asarray(action, np.float64))
+
+    def robot_obs(self) -> np.ndarray:
+        return self._env.robot.get_observation()[0]
+
+    def scene_obs(self) -> np.ndarray:
+        return self._reordered(self._env.scene.get_obs(), np.argsort(self._blocks))
+
+    def info(self) -> dict[str, Any]:
+        return self._info
+
+    def completed(self, start: dict[str, Any], current: dict[str, Any], task: str) -> bool:
+        return task in self._oracle.get_task_info_for_set(start, current, {task})
+
+    def render(self, camera: Camera, size: int) -> np.ndarray:
+        view = self._cameras[camera]
+        view.width = view.height = size
+        return np.ascontiguousarray(view.render()[0], dtype=np.uint8)
+
+    def state_digest(self) -> bytes:
+        robot = self._env.robot
+        command = np.array([*robot.target_pos, *robot.target_orn, robot.gripper_action])
+        return state_bytes(self.client) + self.scene_obs().tobytes() + command.tobytes()
+
+    def close(self) -> None:
+        if self.client.isConnected():
+            self.client.disconnect()
+
+    @staticmethod
+    def _reordered(scene_obs: np.ndarray, blocks: Any) -> np.ndarray:
+        """The block poses of a scene_obs taken in another order; each scene of calvin_env has its own."""
+        return np.concatenate([scene_obs[:6], scene_obs[6:].reshape(3, 6)[blocks].ravel()])
+
+
+def _build(root: Path, spec: EnvSpec) -> Any:
+    """The package's PlayTableSimEnv for a scene, configured as its own conf/ does."""
+    module = load(root)
+    if spec.renderer == "egl" and pybullet.isConnected():
+        raise CalvinEnvError(
+            "calvin_env draws with OpenGL only through PyBullet's first connection, and this process has one already; "
+            "use one environment a process (the pool does), or env.renderer=tiny"
+        )
+
+    class PlayTable(module.PlayTableSimEnv):  # type: ignore[name-defined, misc]
+        def load(self) -> None:
+            """The robot forgets in two places to name its physics server, so the default must be the right one."""
+            names = vars(importlib.import_module("calvin_env.robot.robot"))
+            before = names["p"]
+            names["p"] = self.p
+            try:
+                super().load()
+            finally:
+                names["p"] = before
+
+    try:
+        return PlayTable(**_arguments(root, spec))
+    except SystemExit as error:  # it ends the process when the renderer is missing
+        raise CalvinEnvError("PyBullet could not load its OpenGL renderer; use env.renderer=tiny") from error
+
+
+def _arguments(root: Path, spec: EnvSpec) -> dict[str, Any]:
+    """Arguments of PlayTableSimEnv, put together from the checkout's conf/ without hydra's global state."""
+    robot = OmegaConf.merge(_load(root, "robot/panda"), _load(root, "robot/panda_longer_finger"))
+    cameras = {name: _load(root, f"cameras/cameras/{name}") for name in ("static", "gripper")}
+    sizes = {"static": spec.image_size, "gripper": spec.wrist_image_size or spec.image_size}
+    for name, camera in cameras.items():
+        camera.width = camera.height = sizes[name]
+    scene = _load(root, f"scene/calvin_scene_{spec.suite[-1].upper()}")
+    whole = OmegaConf.create(
+        {
+            "env": _load(root, "env/play_table_env"),
+            "robot": robot,
+            "scene": scene,
+            "cameras": cameras,
+            "use_vr": False,
+            "data_path": str(root / "data"),
+        }
+    )
+    OmegaConf.resolve(whole)
+    arguments = {str(name): value for name, value in whole.env.items() if not str(name).startswith("_")}
+    changed = {"seed": _SEED, "show_gui": False, "use_scene_info": True, "use_egl": spec.renderer == "egl"}
+    return arguments | changed
+
+
+def _load(root: Path, name: str) -> Any:
+    return OmegaConf.load(root / "conf" / f"{name}.yaml")
