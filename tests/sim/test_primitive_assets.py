@@ -10,12 +10,27 @@ import numpy as np
 import pytest
 
 from worldagen.envs.libero.package import prepare
-from worldagen.envs.libero.primitive import write_tree
+from worldagen.envs.libero.primitive import SUITES, write_tree
 from worldagen.envs.libero.primitive.shapes import rotation
 from worldagen.envs.libero.tasks import find_task, init_states
 
-FACTS = json.loads((Path(__file__).parent / "libero_goal_facts.json").read_text())
+FACTS = json.loads((Path(__file__).parent / "libero_facts.json").read_text())["scenes"]
+TASKS = [
+    pytest.param((suite, task, facts), id=f"{suite}-{task}")
+    for facts in FACTS
+    for suite, names in facts["tasks"].items()
+    if suite in SUITES
+    for task in names
+]
 NO_MOTION = np.array([0, 0, 0, 0, 0, 0, -1.0])
+ROBOT_JOINTS = 9
+SETTLE_STEPS = 15
+MAX_DEPTH = 0.003
+"""Metres by which bodies may overlap once settled."""
+MAX_PUSH = 0.01
+"""Metres by which settling may move an object sideways."""
+MAX_RISE = 0.08
+"""Metres by which it may fall or rise: LIBERO starts objects up to 7 cm above a table or 4 cm inside the floor."""
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +40,15 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=FACTS["tasks"])
-def scene(request: pytest.FixtureRequest, tree: Path) -> Iterator[SimpleNamespace]:
-    """One compiled task without cameras: its name, robosuite problem and shipped initial states."""
+def compiled(tree: Path, suite: str, name: str, facts: dict) -> Iterator[SimpleNamespace]:
+    """One task without cameras: its name, robosuite problem, shipped initial states and what it should compile to."""
     prepare(tree)
     from libero.libero.envs import TASK_MAPPING
     from robosuite import load_controller_config
 
-    task = find_task("libero_goal", request.param)
+    task = find_task(suite, name)
     np.random.seed(0)
-    problem = TASK_MAPPING["libero_tabletop_manipulation"](
+    problem = TASK_MAPPING[facts["problem"].lower()](
         str(task.bddl_file),
         robots=["Panda"],
         controller_configs=load_controller_config(default_controller="OSC_POSE"),
@@ -44,9 +58,13 @@ def scene(request: pytest.FixtureRequest, tree: Path) -> Iterator[SimpleNamespac
         ignore_done=True,
         hard_reset=False,
     )
-    problem.reset()
-    yield SimpleNamespace(name=task.name, problem=problem, states=init_states(task))
+    yield SimpleNamespace(suite=suite, name=task.name, problem=problem, states=init_states(task), facts=facts)
     problem.close()
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def scene(request: pytest.FixtureRequest, tree: Path) -> Iterator[SimpleNamespace]:
+    yield from compiled(tree, *request.param)
 
 
 def start(scene: SimpleNamespace, index: int) -> None:
@@ -61,55 +79,62 @@ def settle(scene: SimpleNamespace, steps: int) -> None:
 
 
 def test_model_has_the_joints_and_sites_of_the_benchmark(scene: SimpleNamespace) -> None:
-    model = scene.problem.sim.model._model
-    assert (model.nq, model.nv) == (FACTS["nq"], FACTS["nv"])
-    joints = [model.joint(index) for index in range(model.njnt)][FACTS["robot_joints"] :]
-    assert [joint.name for joint in joints] == list(FACTS["joints"])
+    model, facts = scene.problem.sim.model._model, scene.facts
+    assert (model.nq, model.nv) == (facts["nq"], facts["nv"])
+    joints = [model.joint(index) for index in range(model.njnt)][ROBOT_JOINTS:]
+    assert [joint.name for joint in joints] == list(facts["joints"])
     for joint in joints:
-        expected = FACTS["joints"][joint.name]
+        expected = facts["joints"][joint.name]
+        assert joint.type[0] == ["free", "ball", "slide", "hinge"].index(expected["type"])
         assert joint.qposadr[0] == expected["qpos_adr"]
         if "range" in expected:
             assert joint.range == pytest.approx(expected["range"])
             assert joint.axis == pytest.approx(expected["axis"])
             assert joint.damping == pytest.approx(expected["damping"])
     sites = [model.site(index).name for index in range(model.nsite)]
-    assert [name for name in sites if not name.startswith(("robot0", "gripper0", "mount0"))] == FACTS["sites"]
-    masses = {name: model.body_subtreemass[model.body(f"{name}_main").id] for name in FACTS["subtree_mass"]}
-    assert masses == pytest.approx(FACTS["subtree_mass"], rel=0.1)
+    assert [name for name in sites if not name.startswith(("robot0", "gripper0", "mount0"))] == facts["sites"]
+    masses = {name: model.body_subtreemass[model.body(f"{name}_main").id] for name in facts["subtree_mass"]}
+    assert masses == pytest.approx(facts["subtree_mass"], rel=0.1)
+    assert list(scene.states.shape) == facts["init_states"]
 
 
 def test_initial_states_settle_away_from_the_goal(scene: SimpleNamespace) -> None:
-    assert list(scene.states.shape) == FACTS["init_states"]
     for index in (0, 25, 49):
-        start(scene, index)
-        data = scene.problem.sim.data
-        before = data.qpos.copy()
-        assert not scene.problem._check_success()
-        settle(scene, 15)
-        for adr in (joint["qpos_adr"] for joint in FACTS["joints"].values() if joint["type"] == "free"):
-            assert np.abs(data.qpos[adr : adr + 2] - before[adr : adr + 2]).max() < 0.01, "an object was pushed aside"
-            assert 0.89 < data.qpos[adr + 2] < 0.92, "an object does not rest on the table"
-            assert abs(data.qpos[adr + 3 : adr + 7] @ before[adr + 3 : adr + 7]) > 0.99, "an object fell over"
-        articulated = [joint["qpos_adr"] for joint in FACTS["joints"].values() if joint["type"] != "free"]
-        assert data.qpos[articulated] == pytest.approx(before[articulated], abs=1e-3)
-        assert np.abs(data.qvel).max() < 0.05
-        assert not scene.problem._check_success()
+        check_initial_state(scene, index)
 
 
-def test_goal_holds_where_the_task_wants_it(scene: SimpleNamespace) -> None:
-    start(scene, 0)
-    settle(scene, 5)
-    GOALS[scene.name](scene.problem.sim)
-    scene.problem.sim.forward()
-    settle(scene, 10)
-    assert scene.problem._check_success()
+@pytest.mark.full
+def test_every_initial_state_settles_away_from_the_goal(scene: SimpleNamespace) -> None:
+    for index in range(len(scene.states)):
+        check_initial_state(scene, index)
+
+
+def check_initial_state(scene: SimpleNamespace, index: int) -> None:
+    start(scene, index)
+    data, joints = scene.problem.sim.data, scene.facts["joints"]
+    before = data.qpos.copy()
+    assert not scene.problem._check_success()
+    settle(scene, SETTLE_STEPS)
+    after = data.qpos
+    for name, joint in joints.items():
+        adr = joint["qpos_adr"]
+        if joint["type"] == "free":
+            assert np.abs(after[adr : adr + 2] - before[adr : adr + 2]).max() < MAX_PUSH, f"{index}: {name} was pushed"
+            assert abs(after[adr + 2] - before[adr + 2]) < MAX_RISE, f"{index}: {name} does not rest where it started"
+            assert abs(after[adr + 3 : adr + 7] @ before[adr + 3 : adr + 7]) > 0.99, f"{index}: {name} fell over"
+        else:
+            assert after[adr] == pytest.approx(before[adr], abs=1e-3), f"{index}: {name} moved"
+    contacts = data._data.contact[: data.ncon]
+    assert min(contact.dist for contact in contacts) > -MAX_DEPTH, f"{index}: bodies overlap"
+    assert np.abs(data.qvel).max() < 0.05, f"{index}: something still moves"
+    assert not scene.problem._check_success()
 
 
 def put(obj: str, where: str, offset: tuple[float, float, float], turn: Any = (1, 0, 0, 0)) -> Callable[[Any], None]:
     """Place an object by an offset in metres from a site or body."""
 
     def place(sim: Any) -> None:
-        at = sim.data.get_site_xpos(where) if where in FACTS["sites"] else sim.data.get_body_xpos(where)
+        at = sim.data.get_site_xpos(where) if where in sim.model.site_names else sim.data.get_body_xpos(where)
         sim.data.set_joint_qpos(f"{obj}_1_joint0", [*(at + offset), *turn])
         sim.data.set_joint_qvel(f"{obj}_1_joint0", np.zeros(6))
 
@@ -148,3 +173,15 @@ GOALS = {
         "wine_bottle", "wine_rack_1_top_region", (0.02, -0.02, 0.04), rotation("x", 59)
     ),
 }
+
+
+@pytest.mark.parametrize("goal", GOALS)
+def test_goal_holds_where_the_task_wants_it(tree: Path, goal: str) -> None:
+    (facts,) = (facts for facts in FACTS if "libero_goal" in facts["tasks"])
+    for scene in compiled(tree, "libero_goal", goal, facts):
+        start(scene, 0)
+        settle(scene, 5)
+        GOALS[goal](scene.problem.sim)
+        scene.problem.sim.forward()
+        settle(scene, 10)
+        assert scene.problem._check_success()

@@ -10,11 +10,14 @@ Joint, site and box dimensions are LIBERO's own (MIT licence, https://github.com
 from pathlib import Path
 
 from worldagen.envs.libero.primitive.arenas import ARENAS, write_textures
+from worldagen.envs.libero.primitive.containers import CONTAINERS
 from worldagen.envs.libero.primitive.fixtures import FIXTURES
+from worldagen.envs.libero.primitive.groceries import GROCERIES
 from worldagen.envs.libero.primitive.mjcf import thing_xml
-from worldagen.envs.libero.primitive.objects import OBJECTS
+from worldagen.envs.libero.primitive.tableware import TABLEWARE
 
-SUITES = ("libero_goal",)
+THINGS = (*GROCERIES, *TABLEWARE, *CONTAINERS, *FIXTURES)
+SUITES = ("libero_goal", "libero_object")
 """The suites whose objects and scenes are in the tables."""
 
 
@@ -27,8 +30,8 @@ def write_tree(path: Path) -> None:
         raise FileExistsError(
             f"the asset tree needs an empty folder, but {path} holds files; remove it or choose another"
         )
-    files = {thing.file: thing_xml(thing) for thing in (*OBJECTS, *FIXTURES)}
-    files |= {file: arena() for file, arena in ARENAS.items()}
+    files = {thing.file: thing_xml(thing) for thing in THINGS}
+    files |= ARENAS
     for file, text in files.items():
         target = path / file
         target.parent.mkdir(parents=True, exist_ok=True)

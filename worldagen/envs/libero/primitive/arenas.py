@@ -14,8 +14,8 @@ TEXTURES = {
     "table.png": (196, 164, 132),
 }
 
-TABLETOP = """\
-<mujoco model="table_arena">
+ROOM = """\
+<mujoco model="arena">
   <asset>
     <texture type="skybox" builtin="gradient" width="64" height="64" rgb1="0.9 0.9 1" rgb2="0.2 0.3 0.4"/>
     <texture name="texplane" type="2d" file="../textures/light-gray-floor-tile.png"/>
@@ -26,14 +26,8 @@ TABLETOP = """\
     <material name="table_texture" texture="tex-table" specular="0.2" shininess="0"/>
   </asset>
   <worldbody>
-    <geom name="floor" type="plane" size="3 3 0.125" group="1" material="floorplane"/>
     {walls}
-    <body name="table" pos="0 0 0.4">
-      <geom name="table_collision" type="box" size="0.4 0.4 0.4" group="0" friction="1 0.005 0.0001"/>
-      <geom name="table_visual" type="box" size="0.4 0.4 0.4" {drawn} material="table_texture"/>
-      <site name="table_top" pos="0 0 0.4" size="0.001" rgba="0 0 0 0"/>
-      {legs}
-    </body>
+    {furniture}
     <light name="light1" pos="1 1 4" {light}/>
     <light name="light2" pos="-3 -3 4" {light}/>
     <camera name="frontview" mode="fixed" pos="1 0 1.45" quat="0.56 0.43 0.43 0.56"/>
@@ -43,6 +37,18 @@ TABLETOP = """\
   </worldbody>
 </mujoco>
 """
+
+FLOOR = '<geom name="floor" type="plane" size="3 3 0.125" group="1" material="floorplane"/>'
+FLOOR_BODY = f'<body name="floor">{FLOOR}</body>'
+"""A body, where hf-libero hangs the regions of a task on it."""
+
+TABLE = """\
+<body name="table" pos="0 0 0.4">
+      <geom name="table_collision" type="box" size="0.4 0.4 0.4" group="0" friction="1 0.005 0.0001"/>
+      <geom name="table_visual" type="box" size="0.4 0.4 0.4" {drawn} material="table_texture"/>
+      <site name="table_top" pos="0 0 0.4" size="0.001" rgba="0 0 0 0"/>
+      {legs}
+    </body>"""
 
 DRAWN = 'group="1" contype="0" conaffinity="0"'
 LIGHT = 'dir="0 -0.15 -1" diffuse="0.8 0.8 0.8" specular="0.3 0.3 0.3" castshadow="false"'
@@ -70,14 +76,22 @@ def _leg(number: int) -> str:
     return f'<geom name="table_leg{number}_visual" type="cylinder" size="0.05 0.1" {DRAWN} rgba="0.45 0.33 0.24 1"/>'
 
 
-def tabletop() -> str:
-    """Room with a table: hf-libero sets the table's and its legs' size and place."""
-    walls = "\n    ".join(_wall(*wall) for wall in WALLS)
+def table() -> str:
+    """hf-libero sets the size and place of this table and its legs."""
     legs = "\n      ".join(_leg(number) for number in range(1, 5))
-    return TABLETOP.format(walls=walls, legs=legs, drawn=DRAWN, light=LIGHT)
+    return TABLE.format(legs=legs, drawn=DRAWN)
 
 
-ARENAS = {"scenes/libero_tabletop_base_style.xml": tabletop}
+def room(*furniture: str) -> str:
+    """The text of a scene file: walls, lights, cameras and the furniture."""
+    walls = "\n    ".join(_wall(*wall) for wall in WALLS)
+    return ROOM.format(walls=walls, furniture="\n    ".join(furniture), light=LIGHT)
+
+
+ARENAS = {
+    "scenes/libero_tabletop_base_style.xml": room(FLOOR, table()),
+    "scenes/libero_floor_base_style.xml": room(FLOOR_BODY),
+}
 
 
 def write_textures(folder: Path) -> None:

@@ -4,6 +4,7 @@ Lengths in metres, masses in kilograms, angles in degrees; box sizes are half ed
 MuJoCo.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -101,6 +102,40 @@ def rotation(axis: Literal["x", "y", "z"], degrees: float) -> Quaternion:
     return (float(np.cos(half)), x, y, z)
 
 
+def turned(shapes: Iterable[Shape], quat: Quaternion) -> tuple[Shape, ...]:
+    """The shapes, turned together about the origin."""
+    return tuple(replace(shape, pos=rotate(shape.pos, quat), quat=compose(quat, shape.quat)) for shape in shapes)
+
+
+def moved(shapes: Iterable[Shape], by: Triple) -> tuple[Shape, ...]:
+    """The shapes, moved together."""
+    return tuple(
+        replace(shape, pos=(shape.pos[0] + by[0], shape.pos[1] + by[1], shape.pos[2] + by[2])) for shape in shapes
+    )
+
+
+def weighed(mass: float, shapes: tuple[Shape, ...], sites: tuple[Site, ...] = ()) -> Body:
+    """The body of a movable object of `mass` kilograms, spread evenly over the shapes that collide."""
+    return Body("object", shapes, sites, density=mass / sum(volume(shape) for shape in shapes if shape.use != "draw"))
+
+
+def volume(shape: Shape) -> float:
+    """Cubic metres of a box or cylinder."""
+    if shape.kind == "box":
+        return float(8 * np.prod(shape.size))
+    if shape.kind == "cylinder":
+        radius, half_length = shape.size
+        return float(2 * np.pi * radius**2 * half_length)
+    raise ValueError(f"the volume of a {shape.kind} is not known here; build what collides of boxes and cylinders")
+
+
+def rotate(point: Triple, quat: Quaternion) -> Triple:
+    """The point, turned about the origin."""
+    w, u, v = quat[0], np.array(quat[1:]), np.array(point)
+    x, y, z = v + 2 * np.cross(u, np.cross(u, v) + w * v)
+    return (float(x), float(y), float(z))
+
+
 def compose(first: Quaternion, second: Quaternion) -> Quaternion:
     """Quaternion product: the turn `second`, seen in the frame turned by `first`."""
     w, u = first[0], np.array(first[1:])
@@ -120,4 +155,16 @@ def ring(count: int, radius: float, height: float, size: Triple, lean: float, co
             compose(rotation("z", angle), rotation("y", lean)),
         )
         for angle in angles
+    )
+
+
+def prism(count: int, radius: float, half_height: float, pos: Triple, colour: Colour) -> tuple[Shape, ...]:
+    """An upright round solid with 2 * `count` flat sides at `radius`, made of `count` boxes through one axis.
+
+    Boxes rest and are gripped more steadily than cylinders are.
+    """
+    half_side = radius * float(np.tan(np.pi / (2 * count)))
+    return tuple(
+        box((radius, half_side, half_height), pos, colour, rotation("z", 180.0 * number / count))
+        for number in range(count)
     )

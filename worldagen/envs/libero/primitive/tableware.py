@@ -1,4 +1,4 @@
-"""The movable objects, one entry each. Dimensions follow the collision boxes of LIBERO's own models."""
+"""Dishes, pots and the wine bottle, one entry each. Dimensions follow the collision boxes of LIBERO's own models."""
 
 from worldagen.envs.libero.primitive.shapes import (
     Body,
@@ -16,7 +16,6 @@ BLACK = (0.06, 0.06, 0.08)
 DARK_GREY = (0.16, 0.16, 0.2)
 WHITE = (0.85, 0.85, 0.83)
 RED = (0.8, 0.12, 0.1)
-BLUE = (0.1, 0.3, 0.85)
 GREEN = (0.05, 0.32, 0.1)
 CORK = (0.85, 0.66, 0.42)
 
@@ -43,13 +42,6 @@ def plate() -> tuple[Shape, ...]:
     )
 
 
-def cream_cheese() -> tuple[Shape, ...]:
-    return (
-        box((0.0406, 0.0213, 0.0089), (0, 0, 0), BLUE),
-        scenery(box((0.018, 0.0216, 0.0092), (0, 0, 0), WHITE)),
-    )
-
-
 def wine_bottle() -> tuple[Shape, ...]:
     """Boxes collide (they rest and are gripped more steadily than cylinders do); cylinders are drawn."""
     solid = (
@@ -71,7 +63,7 @@ def wine_bottle() -> tuple[Shape, ...]:
     return (*map(unseen, solid), *map(scenery, drawn))
 
 
-OBJECTS = (
+TABLEWARE = (
     Thing(
         "stable_scanned_objects/akita_black_bowl/akita_black_bowl.xml",
         Body("object", bowl()),
@@ -85,13 +77,6 @@ OBJECTS = (
         bottom=-0.06,
         top=0.04,
         radius=0.025,
-    ),
-    Thing(
-        "stable_hope_objects/cream_cheese/cream_cheese.xml",
-        Body("object", cream_cheese()),
-        bottom=-0.025,
-        top=0.025,
-        radius=0.03,
     ),
     Thing(
         "turbosquid_objects/wine_bottle/wine_bottle.xml",
