@@ -24,10 +24,10 @@ from worldagen.models.decision import DecisionRequest
 from worldagen.models.history import act
 from worldagen.models.losses import LossWeights, frame_patches, image_loss, losses
 from worldagen.models.pixels import normalise
+from worldagen.models.precision import compute_type, computing
 from worldagen.models.reference import paper_config
 from worldagen.models.worldagen import WorldAgen
 from worldagen.tracking.memory import peak_rss_mb
-from worldagen.training.precision import compute_type, computing
 
 TTT_WINDOWS = 204
 """Windows of one adaptation in the authors' CALVIN script."""

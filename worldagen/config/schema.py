@@ -231,6 +231,8 @@ class TTTConfig:
     """AdamW weight decay on the adapter."""
     grad_clip: float = positive(1.0)
     """Gradient-norm limit per TTT step."""
+    precision: str = one_of("auto", "float32", "bfloat16")
+    """Arithmetic of the steps' matrix products, as in `pretrain.precision`. What is measured is always float32."""
     changed_threshold: float = 0.02
     """A patch counts as changed when its mean squared difference to the last frame exceeds this (normalised pixels)."""
     threads: int = positive(1)

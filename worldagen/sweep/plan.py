@@ -93,6 +93,7 @@ def adaptations(config: Config) -> list[Adaptation]:
             weight_decay=ttt.weight_decay,
             grad_clip=ttt.grad_clip,
             seed=config.seed,
+            precision=ttt.precision,
         )
         for learning_rate, rank in product(sorted(set(ttt.learning_rate)), sorted(set(ttt.rank)))
     ]

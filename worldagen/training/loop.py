@@ -22,9 +22,9 @@ from worldagen.config import PretrainConfig
 from worldagen.data.order import batch_indices, worker_share
 from worldagen.data.windows import WindowBatch, WindowDataset
 from worldagen.models.losses import LossWeights, frame_patches, losses
+from worldagen.models.precision import compute_type, computing
 from worldagen.models.worldagen import Output, WorldAgen
 from worldagen.tracking.progress import progress
-from worldagen.training.precision import compute_type, computing
 from worldagen.training.predict import predict
 from worldagen.training.state import TrainingError, TrainingState, load_state, save_state
 

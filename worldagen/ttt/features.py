@@ -49,11 +49,20 @@ class ExploredWindows:
         )
 
 
-def decode(model: WorldAgen, batch: ExploredBatch, text: torch.Tensor, *, predict_image: bool) -> Output:
-    """The model's predictions for a batch, under sentence embeddings `text` (B, 512)."""
+def imagine(model: WorldAgen, batch: ExploredBatch) -> torch.Tensor:
+    """The world model's predictions (B * K, 2, patches, values) for a batch."""
+    return model.imagine(*_inputs(batch, batch.text))
+
+
+def act(model: WorldAgen, batch: ExploredBatch, text: torch.Tensor) -> Output:
+    """The policy's outputs for a batch, under sentence embeddings `text` (B, 512)."""
+    return model.decode(*_inputs(batch, text), predict_image=False)
+
+
+def _inputs(batch: ExploredBatch, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     windows = batch.windows
     text = text[:, None].expand(-1, windows.state.shape[1], -1)
-    return model.decode(batch.features, windows.state, text, windows.action.flatten(1, 2), predict_image=predict_image)
+    return batch.features, windows.state, text, windows.action.flatten(1, 2)
 
 
 def _encode(model: WorldAgen, trajectory: Trajectory) -> torch.Tensor:

@@ -20,9 +20,10 @@ from worldagen.errors import WorldagenError
 from worldagen.models import adapter
 from worldagen.models.losses import frame_patches, image_loss, observation_errors
 from worldagen.models.pixels import to_uint8, unpatchify
-from worldagen.models.worldagen import Output, WorldAgen
+from worldagen.models.precision import compute_type, computing
+from worldagen.models.worldagen import WorldAgen
 from worldagen.results import Measurement
-from worldagen.ttt.features import ExploredBatch, ExploredWindows, decode
+from worldagen.ttt.features import ExploredBatch, ExploredWindows, act, imagine
 from worldagen.ttt.snapshot import PREDICTIONS_FILE, Snapshot
 from worldagen.types import Trajectory
 
@@ -49,6 +50,8 @@ class Adaptation:
     weight_decay: float
     grad_clip: float
     seed: int
+    precision: str = "float32"
+    """Arithmetic of the steps' matrix products: auto, float32 or bfloat16 (see `compute_type`)."""
 
 
 class Learner:
@@ -70,6 +73,7 @@ class Learner:
         started = time.perf_counter()
         self.model, self.how, self.changed_threshold = model, how, changed_threshold
         self.training, self.heldout = ExploredWindows(model, training), ExploredWindows(model, heldout)
+        self.dtype = compute_type(how.precision, self.training.device.type)
         self.instructions = model.encode_text(instructions).detach()
         adapter.add(model, NAME, how.rank, how.alpha, how.seed)
         self.optimiser = self._optimiser()
@@ -92,8 +96,9 @@ class Learner:
     def _step(self) -> float:
         indices = batch_indices(len(self.training), self.how.batch_size, self.steps, self.how.seed)
         batch = self.training.batch(indices)
-        output = decode(self.model, batch, batch.text, predict_image=True)
-        loss = image_loss(_image(output), self._patches(batch)[:, 1:], self._full(batch))
+        with computing(self.dtype, self.training.device.type):
+            predicted = imagine(self.model, batch)
+        loss = image_loss(predicted.float(), self._patches(batch)[:, 1:], self._full(batch))
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(adapter.parameters(self.model, NAME), self.how.grad_clip)
@@ -124,9 +129,9 @@ class Learner:
         """World-model errors over all held-out windows."""
         sums: defaultdict[str, float] = defaultdict(float)
         for batch, _ in self._heldout_batches():
-            output = decode(self.model, batch, batch.text, predict_image=True)
+            predicted = imagine(self.model, batch)
             frames, full = self._patches(batch), self._full(batch)
-            errors = observation_errors(_image(output), frames[:, 1:], frames[:, :-1], full, self.changed_threshold)
+            errors = observation_errors(predicted, frames[:, 1:], frames[:, :-1], full, self.changed_threshold)
             count = float(full.sum())
             for name, value in errors._asdict().items():
                 over_changed = name in ("changed", "copy_changed")
@@ -152,7 +157,7 @@ class Learner:
         arms, grippers = [], []
         for batch, indices in self._heldout_batches():
             text = self.instructions[torch.from_numpy(indices % len(self.instructions))]
-            output = decode(self.model, batch, text, predict_image=False)
+            output = act(self.model, batch, text)
             real = batch.windows.counts > 0
             arms.append(output.arm[real])
             grippers.append(output.gripper[real])
@@ -170,9 +175,8 @@ class Learner:
         starts = np.linspace(0, len(self.heldout) - 1, min(SHOWN, len(self.heldout))).astype(int)
         batch = self.heldout.batch(starts)
         rows, slots = torch.arange(len(starts)), (self._full(batch).sum(1) - 1).clamp(min=0)
-        output = decode(self.model, batch, batch.text, predict_image=True)
+        predicted = imagine(self.model, batch).unflatten(0, (len(starts), -1))
         frames = self._patches(batch)
-        predicted = _image(output).unflatten(0, (len(starts), -1))
         shown = {"last": frames[rows, slots], "real": frames[rows, slots + 1], "predicted": predicted[rows, slots]}
         patch = self.model.config.patch_size
         return {name: to_uint8(unpatchify(patches, patch)).cpu().numpy() for name, patches in shown.items()}
@@ -189,7 +193,7 @@ class Learner:
             seconds=self.seconds,
         )
         if self.steps:
-            adapter.save(self.model, NAME, folder, provenance)
+            adapter.save(self.model, NAME, folder, {**provenance, "arithmetic": str(self.dtype)})
             torch.save(self.optimiser.state_dict(), folder / _OPTIMISER_FILE)
         np.savez_compressed(folder / PREDICTIONS_FILE, allow_pickle=False, **self.predictions())
         snapshot.write(folder)
@@ -215,8 +219,3 @@ class Learner:
     def _full(self, batch: ExploredBatch) -> torch.Tensor:
         """bool (B, K): the chunks that were executed in full."""
         return batch.windows.counts == self.model.config.actions_per_chunk
-
-
-def _image(output: Output) -> torch.Tensor:
-    assert output.image is not None
-    return output.image

@@ -1,4 +1,4 @@
-"""In which arithmetic a training step runs. Weights, optimiser and losses are always float32."""
+"""In which arithmetic a step of training or adaptation runs. Weights, optimiser and losses are always float32."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def compute_type(setting: str, device: str) -> torch.dtype:
-    """The type that `pretrain.precision` means here: `auto` is bfloat16 where the hardware multiplies it natively."""
+    """The type that a setting `precision` means here: `auto` is bfloat16 where the hardware multiplies it natively."""
     if setting != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[setting]
     if device.startswith("cuda"):
