@@ -224,9 +224,9 @@ def training_step(model: WorldAgen, batch: int) -> Callable[[], None]:
 
     def step() -> None:
         text = model.encode_text(["put the bowl on the plate"] * batch)[:, None].expand(-1, chunks, -1)
-        pixels = normalise(frames[:, :chunks])
+        pixels = normalise(frames[:, :chunks], size)
         output = model(pixels, pixels, state, text, action.flatten(1, 2))
-        target = frame_patches(frames[:, 1:], frames[:, 1:], config.patch_size)
+        target = frame_patches(frames[:, 1:], frames[:, 1:], config)
         optimiser.zero_grad()
         losses(output, action, counts, target, LossWeights()).total.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -75,8 +75,8 @@ def plain_decision(model: WorldAgen, seen: list[Observation], executed: list[np.
     window += [window[-1]] * missing
     actions = np.stack([*past, *[np.ones((5, 7), np.float32)] * (missing + 1)])
     output = model(
-        image_primary=normalise(torch.from_numpy(np.stack([o.primary for o in window])))[None],
-        image_wrist=normalise(torch.from_numpy(np.stack([o.wrist for o in window])))[None],
+        image_primary=normalise(torch.from_numpy(np.stack([o.primary for o in window])), model.config.image_size)[None],
+        image_wrist=normalise(torch.from_numpy(np.stack([o.wrist for o in window])), model.config.image_size)[None],
         state=torch.from_numpy(np.stack([o.state for o in window]))[None],
         text_embedding=model.encode_text([sentence])[:, None].expand(-1, model.config.chunks, -1),
         action=torch.from_numpy(actions)[None].flatten(1, 2),
@@ -144,7 +144,7 @@ def test_clip_model_works_from_embeddings_without_clip_weights() -> None:
 
 def test_pixels_round_trip() -> None:
     images = torch.randint(0, 256, (2, 3, 16, 16, 3), dtype=torch.uint8)
-    pixels = normalise(images)
+    pixels = normalise(images, images.shape[-2])
     assert pixels.shape == (2, 3, 3, 16, 16)
     assert torch.equal(to_uint8(unpatchify(patchify(pixels, 8), 8)), images)
 
@@ -211,7 +211,7 @@ def test_observation_errors_stand_beside_copying() -> None:
 def test_frame_patches_are_what_the_model_predicts() -> None:
     model = small_model()
     frames = torch.randint(0, 256, (2, 2, 16, 16, 3), dtype=torch.uint8)
-    assert frame_patches(frames, frames, 8).flatten(0, 1).shape == model(**small_inputs(model)).image.shape
+    assert frame_patches(frames, frames, model.config).flatten(0, 1).shape == model(**small_inputs(model)).image.shape
 
 
 @pytest.mark.parametrize("name", ["image_primary", "image_wrist", "state", "text_embedding", "action"])

@@ -215,8 +215,8 @@ def test_a_model_learns_to_act_and_to_predict_better_than_copying(config: Config
 
 
 def test_demonstrations_that_do_not_fit_the_model_are_refused(config: Config) -> None:
-    other = dataclasses.replace(config, model=small_config(image_size=16))
-    with pytest.raises(ConfigError, match=r"32 x 32 pixels and 5 actions .* model\.image_size=16"):
+    other = dataclasses.replace(config, model=small_config(actions_per_chunk=3))
+    with pytest.raises(ConfigError, match=r"5 actions per chunk, but model\.actions_per_chunk=3"):
         plan(other)
 
 

@@ -48,10 +48,6 @@ def _check_model(config: Config) -> None:
         model.image_size % model.patch_size == 0,
         f"model.image_size={model.image_size} is not a multiple of model.patch_size={model.patch_size}",
     )
-    _require(
-        config.env.image_size == model.image_size,
-        f"env.image_size={config.env.image_size} differs from model.image_size={model.image_size}; set both alike",
-    )
     root = round(model.observation_queries**0.5)
     _require(
         root * root == model.observation_queries,

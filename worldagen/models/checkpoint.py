@@ -16,31 +16,20 @@ from safetensors.torch import load_file, save_file
 
 from worldagen.config import ModelConfig
 from worldagen.models import weights
+from worldagen.models.conventions import Conventions
 from worldagen.models.folders import fresh_folder
 from worldagen.models.weights import CheckpointError, base_state, load_exactly
 from worldagen.models.worldagen import WorldAgen
 
 FORMAT_VERSION = 1
-CONVENTIONS = {
-    "image": "upright",
-    "gripper": "+1 open, -1 close",
-    "rotation": "axis-angle, radians",
-    "pairing": "frame k, actions k -> frame k + 1",
-}
-"""worldagen's own. Published weights were trained with others, which their importer records instead."""
 
 
-def save(
-    model: WorldAgen,
-    folder: str | Path,
-    provenance: Mapping[str, Any],
-    conventions: Mapping[str, str] = CONVENTIONS,
-) -> Path:
+def save(model: WorldAgen, folder: str | Path, provenance: Mapping[str, Any]) -> Path:
     """Write the checkpoint, atomically: a reader finds the old one, or the new one."""
     about = {
         "format_version": FORMAT_VERSION,
         "config": dataclasses.asdict(model.config),
-        "conventions": dict(conventions),
+        "conventions": model.conventions.to_dict(),
         "fingerprint": weights.fingerprint(model),
         "provenance": dict(provenance),
     }
@@ -58,6 +47,7 @@ def load(folder: str | Path) -> WorldAgen:
     folder = Path(folder)
     about = describe(folder)
     model = WorldAgen(model_config(about["config"], folder))
+    model.conventions = _conventions(about["conventions"], folder)
     try:
         tensors = load_file(folder / "model.safetensors")
     except (OSError, SafetensorError) as error:
@@ -87,6 +77,13 @@ def describe(folder: str | Path) -> dict[str, Any]:
 def fingerprint(source: WorldAgen | str | Path) -> str:
     """Fingerprint of a model, or the recorded one of a checkpoint folder."""
     return weights.fingerprint(source) if isinstance(source, WorldAgen) else describe(source)["fingerprint"]
+
+
+def _conventions(settings: Mapping[str, str], folder: Path) -> Conventions:
+    try:
+        return Conventions(**settings)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / 'config.json'}: {error}") from error
 
 
 def model_config(settings: Mapping[str, Any], folder: Path) -> ModelConfig:

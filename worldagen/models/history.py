@@ -18,13 +18,14 @@ from worldagen.models.worldagen import WorldAgen
 
 @torch.no_grad()
 def act(model: WorldAgen, requests: Sequence[DecisionRequest]) -> list[Decision]:
-    """Decisions in the order of `requests`, which may name different adapters.
+    """Decisions in the order of `requests`, which may name different adapters; both in worldagen's own conventions.
 
     Raises ValueError for windows that are too long or of another shape, KeyError for an adapter that is not loaded.
     """
     device = model.offset.device
     check_requests(model, requests)
-    primary, wrist = (_frames(requests, camera).to(device) for camera in ("primary", "wrist"))
+    requests = [model.conventions.request(request) for request in requests]
+    primary, wrist = (_frames(model, requests, camera).to(device) for camera in ("primary", "wrist"))
     new = model.encode_frames(primary, wrist)
     features = new.new_zeros(len(requests), model.config.chunks, *new.shape[1:])
     state = new.new_zeros(len(requests), model.config.chunks, 7)
@@ -41,8 +42,8 @@ def act(model: WorldAgen, requests: Sequence[DecisionRequest]) -> list[Decision]
         output = model.decode(features, state, text, action.flatten(1, 2), predict_image=False)
     rows = torch.arange(len(requests))
     gripper = torch.where(output.gripper[rows, last] > 0.5, 1.0, -1.0)
-    actions = torch.cat([output.arm[rows, last], gripper], dim=-1)
-    return [Decision(*pair) for pair in zip(actions.cpu().numpy(), new.cpu().numpy(), strict=True)]
+    actions = model.conventions.actions(torch.cat([output.arm[rows, last], gripper], dim=-1).cpu().numpy())
+    return [Decision(*pair) for pair in zip(actions, new.cpu().numpy(), strict=True)]
 
 
 def check_requests(model: WorldAgen, requests: Sequence[DecisionRequest]) -> None:
@@ -62,5 +63,6 @@ def check_requests(model: WorldAgen, requests: Sequence[DecisionRequest]) -> Non
                 raise ValueError(f"the request's {name} have shape {given}, expected {expected}")
 
 
-def _frames(requests: Sequence[DecisionRequest], camera: str) -> torch.Tensor:
-    return normalise(torch.from_numpy(np.stack([getattr(request, camera) for request in requests])))
+def _frames(model: WorldAgen, requests: Sequence[DecisionRequest], camera: str) -> torch.Tensor:
+    images = torch.from_numpy(np.stack([getattr(request, camera) for request in requests]))
+    return normalise(images, model.config.image_size)

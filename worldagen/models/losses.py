@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
+from worldagen.config import ModelConfig
 from worldagen.models.pixels import normalise, patchify
 from worldagen.models.worldagen import Output
 
@@ -58,9 +59,10 @@ def image_loss(predicted: torch.Tensor, target: torch.Tensor, full: torch.Tensor
     return masked_mean((predicted.view_as(target) - target).square().mean((-3, -2, -1)), full)
 
 
-def frame_patches(primary: torch.Tensor, wrist: torch.Tensor, patch: int) -> torch.Tensor:
-    """uint8 frames (..., H, W, 3) of both cameras -> normalised patches (..., 2, patches, patch * patch * 3)."""
-    return patchify(normalise(torch.stack([primary, wrist], dim=-4)), patch)
+def frame_patches(primary: torch.Tensor, wrist: torch.Tensor, config: ModelConfig) -> torch.Tensor:
+    """uint8 frames (..., H, H, 3) of both cameras -> normalised patches (..., 2, patches, patch * patch * 3)."""
+    pixels = [normalise(frames, config.image_size) for frames in (primary, wrist)]
+    return patchify(torch.stack(pixels, dim=-4), config.patch_size)
 
 
 class ObservationErrors(NamedTuple):

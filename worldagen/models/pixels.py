@@ -1,18 +1,31 @@
 """Between stored images and what the model reads and predicts: normalised pixels, cut into patches."""
 
 import torch
+from torch.nn import functional as F
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 """Channel statistics of CLIP's image transform (Radford et al., 2021), which the published weights expect."""
 
 
-def normalise(images: torch.Tensor) -> torch.Tensor:
-    """uint8 (..., H, W, 3) -> float32 (..., 3, H, W), scaled to [0, 1] and standardised per channel."""
-    if images.dtype != torch.uint8 or images.shape[-1] != 3:
-        raise ValueError(f"expected uint8 images (..., H, W, 3), got {images.dtype} {tuple(images.shape)}")
-    scaled = images.movedim(-1, -3).float() / 255.0
+def normalise(images: torch.Tensor, size: int) -> torch.Tensor:
+    """uint8 (..., H, H, 3) -> float32 (..., 3, size, size), scaled to [0, 1] and standardised per channel.
+
+    Raises ValueError for images of another type or shape.
+    """
+    scaled = resize(images, size).movedim(-1, -3).float() / 255.0
     return (scaled - _per_channel(MEAN, scaled)) / _per_channel(STD, scaled)
+
+
+def resize(images: torch.Tensor, size: int) -> torch.Tensor:
+    """uint8 (..., H, H, 3) -> uint8 (..., size, size, 3): bicubic and antialiased, as CLIP's transform resizes."""
+    if images.dtype != torch.uint8 or images.shape[-1] != 3 or images.shape[-2] != images.shape[-3]:
+        raise ValueError(f"expected square uint8 images (..., H, H, 3), got {images.dtype} {tuple(images.shape)}")
+    if images.shape[-2] == size:
+        return images
+    planes = images.movedim(-1, -3).reshape(-1, 3, *images.shape[-3:-1]).float()
+    scaled = F.interpolate(planes, (size, size), mode="bicubic", antialias=True).round().clamp(0, 255).to(torch.uint8)
+    return scaled.reshape(*images.shape[:-3], 3, size, size).movedim(-3, -1)
 
 
 def to_uint8(pixels: torch.Tensor) -> torch.Tensor:

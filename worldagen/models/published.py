@@ -6,6 +6,7 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download
 
 from worldagen.models import adapter, checkpoint, reference
+from worldagen.models.conventions import Conventions
 from worldagen.models.reference import TTT_ADAPTER
 from worldagen.models.weights import CheckpointError
 from worldagen.models.worldagen import WorldAgen
@@ -21,8 +22,7 @@ class Published:
     file: str
     """Path inside the hub repository."""
     preset: str
-    conventions: dict[str, str]
-    """Signs and units that its inputs and outputs have, which a policy must convert to and from."""
+    conventions: Conventions
 
 
 _PAIRING = "frame k a, actions k a + 1 ... k a + a -> frame k a + a: actions are one frame late"
@@ -31,22 +31,12 @@ PUBLISHED = {
     "calvin": Published(
         file="calvin/scratch_qwen_16win_1img_5act/16.pth",
         preset="paper_calvin",
-        conventions={
-            "image": "upright",
-            "gripper": "+1 open, -1 close",
-            "rotation": "Euler xyz, radians",
-            "pairing": _PAIRING,
-        },
+        conventions=Conventions(rotation="Euler xyz, radians", pairing=_PAIRING),
     ),
     "libero": Published(
         file="libero/libero_traj7_len_1img_3act/38.pth",
         preset="paper_libero",
-        conventions={
-            "image": "upside down",
-            "gripper": "+1 close, -1 open",
-            "rotation": "axis-angle, radians",
-            "pairing": _PAIRING,
-        },
+        conventions=Conventions(image="upside down", gripper="+1 close, -1 open", pairing=_PAIRING),
     ),
 }
 
@@ -61,8 +51,9 @@ def convert(benchmark: str, source: str, mae: str, out: str | Path) -> list[Path
     about = PUBLISHED[benchmark]
     files = _local(source, about.file), _local(mae, MAE_FILE) if mae else ""
     model = WorldAgen.from_reference(*files, reference.paper_config(about.preset))
+    model.conventions = about.conventions
     provenance = {"imported_from": source, "mae": mae, "benchmark": benchmark}
-    written = [checkpoint.save(model, out, provenance, about.conventions)]
+    written = [checkpoint.save(model, out, provenance)]
     if TTT_ADAPTER in adapter.names(model):
         written.append(adapter.save(model, TTT_ADAPTER, f"{out}-adapter", provenance))
     return written

@@ -18,6 +18,7 @@ from torch import nn
 
 from worldagen.config import ModelConfig
 from worldagen.models.backbone import make_backbone, run
+from worldagen.models.conventions import OWN
 from worldagen.models.heads import ImageDecoder, PoseEmbedding, PoseHead
 from worldagen.models.inputs import check_config, check_decode, check_frames
 from worldagen.models.mask import attention_mask, seen_by
@@ -50,6 +51,8 @@ class WorldAgen(nn.Module):
         super().__init__()
         check_config(config)
         self.config = config
+        self.conventions = OWN
+        """Signs and units of its inputs and outputs; forward and decode take them as they are."""
         self.layout = layout_of(config)
         hidden, width = config.hidden, config.vision_width
 

@@ -57,7 +57,7 @@ class Objective(nn.Module):
             output = predict(self.model, batch)
         assert output.image is not None
         output = Output(output.arm.float(), output.gripper.float(), output.image.float())
-        target = frame_patches(batch.primary[:, 1:], batch.wrist[:, 1:], self.model.config.patch_size)
+        target = frame_patches(batch.primary[:, 1:], batch.wrist[:, 1:], self.model.config)
         parts = losses(output, batch.intended, batch.counts, target, LossWeights())
         return torch.stack([getattr(parts, name) for name in LOSSES])
 

@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from worldagen.data.windows import WindowDataset
-from worldagen.models.pixels import to_uint8, unpatchify
+from worldagen.models.pixels import resize, to_uint8, unpatchify
 from worldagen.models.worldagen import WorldAgen
 from worldagen.training.predict import predict
 from worldagen.training.validation import spread
@@ -26,9 +26,9 @@ def save_predictions(model: WorldAgen, dataset: WindowDataset, path: Path, rows:
     # The last chunk that was executed in full: its window holds the most history.
     full = (batch.counts == batch.action.shape[2]).long()
     slot = (full * torch.arange(1, full.shape[1] + 1, device=full.device)).argmax(1)
-    row = torch.arange(len(batch), device=slot.device)
+    row, size = torch.arange(len(batch), device=slot.device), model.config.image_size
     cameras = [
-        (frames[row, slot], pixels[row, slot, camera], frames[row, slot + 1])
+        (resize(frames[row, slot], size), pixels[row, slot, camera], resize(frames[row, slot + 1], size))
         for camera, frames in enumerate((batch.primary, batch.wrist))
     ]
     images = torch.stack([torch.stack(three, 1) for three in cameras], 1).flatten(1, 2).cpu().numpy()

@@ -73,12 +73,11 @@ def plan(config: Config) -> Plan:
     """Find the demonstrations and split them. Raises DataError or ConfigError when they cannot train `config.model`."""
     folder = run_path(config)
     episodes = find_demonstrations(config.demos_dir or folder / "demos", config.env.tasks)
-    size, actions = episodes[0].image_size, episodes[0].actions_per_chunk
-    model = config.model
-    if size != (model.image_size, model.image_size) or actions != model.actions_per_chunk:
+    actions = episodes[0].actions_per_chunk
+    if actions != config.model.actions_per_chunk:
         raise ConfigError(
-            f"the demonstrations have images of {size[0]} x {size[1]} pixels and {actions} actions per chunk, but "
-            f"model.image_size={model.image_size} and model.actions_per_chunk={model.actions_per_chunk}"
+            f"the demonstrations have {actions} actions per chunk, but model.actions_per_chunk="
+            f"{config.model.actions_per_chunk}; set it to {actions} or record others"
         )
     training, held_out = hold_out(episodes, config.pretrain.validation_fraction, config.seed)
     return Plan(config, folder, training, held_out)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from worldagen.config import ModelConfig
 from worldagen.data.windows import WindowBatch, WindowDataset
 from worldagen.models.losses import frame_patches, observation_errors
 from worldagen.models.worldagen import Output, WorldAgen
@@ -28,19 +29,19 @@ def validate(
     model.eval()
     totals: dict[str, torch.Tensor] = {}
     for batch in _batches(dataset, limit, next(model.parameters()).device):
-        for name, pair in _measure(predict(model, batch), batch, threshold, model.config.patch_size).items():
+        for name, pair in _measure(predict(model, batch), batch, threshold, model.config).items():
             totals[name] = totals.get(name, torch.zeros(2)) + pair.cpu()
     return {f"validation/{name}": (total / count.clamp(min=1)).item() for name, (total, count) in totals.items()}
 
 
-def _measure(output: Output, batch: WindowBatch, threshold: float, patch: int) -> dict[str, torch.Tensor]:
+def _measure(output: Output, batch: WindowBatch, threshold: float, config: ModelConfig) -> dict[str, torch.Tensor]:
     """Each metric of one batch as (sum, count), so that batches add up."""
     actions = batch.intended.shape[2]
     real = torch.arange(actions, device=batch.counts.device) < batch.counts[..., None]
     full = batch.counts == actions
     arm = (output.arm - batch.intended[..., :6]).abs().mean(-1)
     right = (output.gripper[..., 0] > 0.5) == (batch.intended[..., 6] >= 1)
-    frames = frame_patches(batch.primary, batch.wrist, patch)
+    frames = frame_patches(batch.primary, batch.wrist, config)
     assert output.image is not None
     errors = observation_errors(output.image, frames[:, 1:], frames[:, :-1], full, threshold)
     patches = full.sum() * frames[0, 0, :, :, 0].numel()

@@ -29,6 +29,7 @@ class ExploredWindows:
     """All windows of some trajectories, ready to be decoded. Raises DataError when there are none."""
 
     def __init__(self, model: WorldAgen, trajectories: Sequence[Trajectory]) -> None:
+        trajectories = [model.conventions.trajectory(trajectory) for trajectory in trajectories]
         self.dataset = WindowDataset(trajectories, model.config.chunks)
         self.device = next(model.parameters()).device
         sentences = list(dict.fromkeys(trajectory.instruction for trajectory in trajectories))
@@ -66,10 +67,10 @@ def _inputs(batch: ExploredBatch, text: torch.Tensor) -> tuple[torch.Tensor, tor
 
 
 def _encode(model: WorldAgen, trajectory: Trajectory) -> torch.Tensor:
-    device = next(model.parameters()).device
+    device, size = next(model.parameters()).device, model.config.image_size
     primary, wrist = torch.from_numpy(trajectory.primary), torch.from_numpy(trajectory.wrist)
     parts = [
-        model.encode_frames(normalise(a.to(device)), normalise(b.to(device)))
+        model.encode_frames(normalise(a.to(device), size), normalise(b.to(device), size))
         for a, b in zip(primary.split(_FRAMES_AT_ONCE), wrist.split(_FRAMES_AT_ONCE), strict=True)
     ]
     return torch.cat(parts)

@@ -179,7 +179,8 @@ class Learner:
         frames = self._patches(batch)
         shown = {"last": frames[rows, slots], "real": frames[rows, slots + 1], "predicted": predicted[rows, slots]}
         patch = self.model.config.patch_size
-        return {name: to_uint8(unpatchify(patches, patch)).cpu().numpy() for name, patches in shown.items()}
+        images = {name: to_uint8(unpatchify(patches, patch)).cpu().numpy() for name, patches in shown.items()}
+        return {name: self.model.conventions.frames(pixels) for name, pixels in images.items()}
 
     def save(self, folder: Path, provenance: Mapping[str, Any]) -> Snapshot:
         """Write into the empty `folder` what `restore` needs and what describes this step count.
@@ -214,7 +215,7 @@ class Learner:
 
     def _patches(self, batch: ExploredBatch) -> torch.Tensor:
         """Normalised patches (B, K + 1, 2, patches, values) of a batch's frames."""
-        return frame_patches(batch.windows.primary, batch.windows.wrist, self.model.config.patch_size)
+        return frame_patches(batch.windows.primary, batch.windows.wrist, self.model.config)
 
     def _full(self, batch: ExploredBatch) -> torch.Tensor:
         """bool (B, K): the chunks that were executed in full."""
