@@ -81,7 +81,9 @@ def test_a_checkpoint_keeps_its_conventions(tmp_path: Path) -> None:
     assert checkpoint.load(tmp_path / "a").conventions == PUBLISHED_LIBERO
     path = tmp_path / "a" / "config.json"
     path.write_text(path.read_text().replace("upside down", "sideways"))
-    with pytest.raises(CheckpointError, match=r"config\.json: unknown convention image='sideways'; did you mean 'upside down'"):
+    with pytest.raises(
+        CheckpointError, match=r"config\.json: unknown convention image='sideways'; did you mean 'upside down'"
+    ):
         checkpoint.load(tmp_path / "a")
 
 

@@ -12,16 +12,21 @@ from small import small_config, small_model
 from synthetic import make_curtain, make_trajectory
 
 from worldagen.config import Config, ConfigError, DemosConfig, EnvConfig, PretrainConfig
+from worldagen.config import load as load_config
+from worldagen.data.episodes import EpisodeFiles
 from worldagen.data.trajectories import save
 from worldagen.data.windows import WindowDataset
 from worldagen.models import checkpoint
+from worldagen.models.weights import CheckpointError
 from worldagen.models.worldagen import WorldAgen
 from worldagen.training import pretraining, validation
 from worldagen.training.loop import learning_rate, train
 from worldagen.training.pictures import save_predictions
+from worldagen.training.predict import predict
 from worldagen.training.pretraining import finished, plan, work
 from worldagen.training.state import TrainingError, TrainingState, load_state, save_state
 from worldagen.training.validation import validate
+from worldagen.training.vision_cache import SeenWindows, see_all
 
 SETTINGS = PretrainConfig(
     steps=7, batch_size=8, learning_rate=3e-3, warmup_steps=2, validate_every=3, threads=1, precision="float32"
@@ -227,3 +232,70 @@ def test_damaged_demonstration_is_found_before_training(config: Config) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(ValueError, match=rf"{path.name} is damaged"):
         pretraining.check_episodes(plan(config))
+
+
+@pytest.fixture
+def frozen(config: Config, tmp_path: Path) -> Config:
+    """The same with a frozen vision transformer, whose weights lie in a file as MAE's do."""
+    model = dataclasses.replace(config.model, vision_frozen=True)
+    mae = tmp_path / "mae.pth"
+    torch.save({"model": {**WorldAgen(model).vision.state_dict(), "decoder_embed.weight": torch.zeros(1)}}, mae)
+    settings = dataclasses.replace(config.pretrain, vision_checkpoint=str(mae), steps=4, warmup_steps=1)
+    return dataclasses.replace(config, model=model, pretrain=settings)
+
+
+def trained(config: Config, run_dir: Path, **settings: object) -> WorldAgen:
+    pretrain = dataclasses.replace(config.pretrain, **settings)
+    run = plan(dataclasses.replace(config, run_dir=str(run_dir), demos_dir=config.run_dir, pretrain=pretrain))
+    work(run)
+    return checkpoint.load(run.checkpoint)
+
+
+def test_training_from_kept_features_gives_the_same_weights(frozen: Config, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    plain = trained(frozen, tmp_path / "plain").state_dict()
+    cached = trained(frozen, tmp_path / "cached", cache_vision=True).state_dict()
+    vision = torch.load(frozen.pretrain.vision_checkpoint, weights_only=True)["model"]
+    for name, tensor in cached.items():
+        torch.testing.assert_close(tensor, plain[name], rtol=0, atol=1e-5)
+        if name.startswith("vision."):
+            assert torch.equal(tensor, vision[name.removeprefix("vision.")]), "frozen, and the file's"
+    assert len(list((tmp_path / "cached" / "pretrain" / "vision").glob("*.npy"))) == 2
+
+
+def test_frames_are_encoded_once_and_an_interrupted_encoding_goes_on(
+    frozen: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, files = WorldAgen(frozen.model), EpisodeFiles(plan(frozen).training)
+    path, calls = tmp_path / "seen.npy", []
+    see = model.see
+
+    def dies_at_the_fourth(*frames: torch.Tensor) -> torch.Tensor:
+        calls.append(len(frames[0]))
+        if len(calls) == 4:
+            raise Killed
+        return see(*frames)
+
+    monkeypatch.setattr(model, "see", dies_at_the_fourth)
+    with pytest.raises(Killed):
+        see_all(model, files, path, torch.float32)
+    assert not path.exists()
+    see_all(model, files, path, torch.float32)
+    see_all(model, files, path, torch.float32)
+    assert len(calls) == len(files) + 1, "three episodes were done, the fourth was begun twice"
+    windows = SeenWindows(files, model.config.chunks, path)
+    batch = windows.batch(range(len(windows)))
+    torch.testing.assert_close(
+        predict(model, batch).arm, predict(model, dataclasses.replace(batch, seen=None)).arm, rtol=0, atol=1e-5
+    )
+
+
+def test_a_frozen_vision_transformer_needs_weights(frozen: Config) -> None:
+    without = dataclasses.replace(frozen, pretrain=dataclasses.replace(frozen.pretrain, vision_checkpoint=""))
+    with pytest.raises(ConfigError, match=r"set pretrain\.vision_checkpoint"):
+        plan(without)
+    other = dataclasses.replace(frozen, model=dataclasses.replace(frozen.model, vision_width=48))
+    with pytest.raises(CheckpointError, match=r"mae\.pth does not fit .*cls_token"):
+        work(plan(other))
+    with pytest.raises(ConfigError, match=r"cache_vision=true needs model\.vision_frozen"):
+        load_config([], ["pretrain.cache_vision=true"])

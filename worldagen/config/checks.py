@@ -66,6 +66,10 @@ def _check_training(config: Config) -> None:
         f"pretrain.batch_size={train.batch_size} does not divide by pretrain.workers={train.workers}",
     )
     _require(
+        config.model.vision_frozen or not train.cache_vision,
+        "pretrain.cache_vision=true needs model.vision_frozen=true: what a trained vision transformer sees changes",
+    )
+    _require(
         train.warmup_steps < train.steps,
         f"pretrain.warmup_steps={train.warmup_steps} must be less than pretrain.steps={train.steps}",
     )

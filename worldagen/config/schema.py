@@ -155,6 +155,10 @@ class PretrainConfig:
     """Steps between validations; a checkpoint is written at each."""
     validation_windows: int = positive(256)
     """Held-out windows measured at each validation, spread over all of them; the last validation takes all."""
+    vision_checkpoint: str = ""
+    """MAE weights (`.pth`) of the vision transformer; a frozen one (`model.vision_frozen`) needs them."""
+    cache_vision: bool = False
+    """Keep what a frozen vision transformer sees on disk instead of encoding every window anew."""
     precision: str = one_of("auto", "float32", "bfloat16")
     """Arithmetic of matrix products: `auto` is bfloat16 where the hardware has it. Weights are always float32."""
     workers: int = positive(1)

@@ -47,10 +47,12 @@ class WindowBatch:
     """int64 (B, K): real actions in each chunk; 0 for padding."""
     instruction: list[str]
     """B sentences."""
+    seen: torch.Tensor | None = None
+    """float32 (B, K, 2, tokens, width): what a frozen vision transformer sees in the input frames, where it is kept."""
 
     def to(self, device: torch.device | str) -> "WindowBatch":
         """The batch with every tensor on `device`."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "instruction"}
+        tensors: dict[str, Any] = {name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
         return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
 
     def __len__(self) -> int:
@@ -85,6 +87,15 @@ class WindowDataset(torch.utils.data.Dataset[Window]):
                 f"the first one {self._shape}; use episodes recorded alike"
             )
         return cut(trajectory, index - int(self._ends[episode] - self.lengths[episode]), self.chunks)
+
+    def frame_rows(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """int64 (B, K): where the input frames of windows `indices` lie among all frames of all episodes in order."""
+        wanted = np.asarray(indices)
+        episodes = np.searchsorted(self._ends, wanted, side="right")
+        starts = wanted - (self._ends - self.lengths)[episodes]
+        frames = np.minimum(starts[:, None] + np.arange(self.chunks), self.lengths[episodes][:, None])
+        first_frames = np.cumsum(self.lengths + 1) - (self.lengths + 1)
+        return first_frames[episodes][:, None] + frames
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> WindowBatch:
         """The windows `indices` as one batch."""

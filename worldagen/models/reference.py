@@ -91,6 +91,12 @@ def load(
     return model.eval()
 
 
+def load_vision(model: WorldAgen, path: str | Path) -> None:
+    """Load a public MAE file into the model's vision transformer. Raises CheckpointError listing what does not fit."""
+    tensors = {name: tensor for name, tensor in read(path).items() if not name.startswith(MAE_UNUSED)}
+    load_exactly(model.vision, tensors, str(path))
+
+
 def paper_config(preset: str = "paper_calvin") -> ModelConfig:
     """A published configuration, with the published mask."""
     return ModelConfig(**PRESETS[preset], preset=preset, mask="compat")

@@ -144,8 +144,16 @@ class WorldAgen(nn.Module):
 
         Raises ValueError for another image size or values that are not finite.
         """
+        return self.compress(self.see(image_primary, image_wrist))
+
+    def see(self, image_primary: torch.Tensor, image_wrist: torch.Tensor) -> torch.Tensor:
+        """First half of `encode_frames`: the vision transformer's tokens (N, 2, 1 + patches, vision_width)."""
         check_frames(self.config, image_primary, image_wrist)
-        primary, wrist = self.vision(torch.cat([image_primary, image_wrist])).chunk(2)
+        return torch.stack(self.vision(torch.cat([image_primary, image_wrist])).chunk(2), dim=1)
+
+    def compress(self, seen: torch.Tensor) -> torch.Tensor:
+        """Second half of `encode_frames`, always trained: (N, 2, 1 + patches, vision_width) -> (N, F, hidden)."""
+        primary, wrist = seen.unbind(1)
         latents_primary, latents_wrist = self.resampler(torch.cat([primary[:, 1:], wrist[:, 1:]])).chunk(2)
         return torch.cat(
             [

@@ -18,13 +18,15 @@ from worldagen.config import Config, ConfigError, content_key, run_path
 from worldagen.data.episodes import EpisodeFiles, find_demonstrations, hold_out
 from worldagen.data.trajectories import TrajectoryInfo, load
 from worldagen.data.windows import WindowDataset
-from worldagen.models import checkpoint
+from worldagen.models import checkpoint, reference
+from worldagen.models.precision import compute_type
 from worldagen.models.worldagen import WorldAgen
 from worldagen.tracking.progress import progress
 from worldagen.training.loop import ALONE, Record, Worker, train
 from worldagen.training.pictures import save_predictions
 from worldagen.training.state import check_settings
 from worldagen.training.validation import validate
+from worldagen.training.vision_cache import SeenWindows, cache_path, see_all
 
 FREE = ("workers", "worker_cpus", "threads", "gpu", "failures", "validate_every", "validation_windows")
 """Settings that may change on resume: they decide how a run is computed and watched, not what it computes."""
@@ -79,6 +81,11 @@ def plan(config: Config) -> Plan:
             f"the demonstrations have {actions} actions per chunk, but model.actions_per_chunk="
             f"{config.model.actions_per_chunk}; set it to {actions} or record others"
         )
+    if config.model.vision_frozen and not config.pretrain.vision_checkpoint:
+        raise ConfigError(
+            "model.vision_frozen=true trains no vision transformer, so it needs a trained one: set "
+            "pretrain.vision_checkpoint to an MAE file (mae_pretrain_vit_base.pth)"
+        )
     training, held_out = hold_out(episodes, config.pretrain.validation_fraction, config.seed)
     return Plan(config, folder, training, held_out)
 
@@ -114,10 +121,11 @@ def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lam
         sys.stderr.write(summary(record) + "\n")  # not print: in its workers Ray Train shows that twice
         log(record)
 
-    training = _windows(plan.training, config)
-    held_out = _windows(plan.held_out, config)
     torch.manual_seed(config.seed)
-    model = WorldAgen(config.model)
+    model = WorldAgen(config.model).to(worker.device)
+    if config.pretrain.vision_checkpoint:
+        reference.load_vision(model, config.pretrain.vision_checkpoint)
+    training, held_out = (_windows(episodes, plan, model, worker) for episodes in (plan.training, plan.held_out))
     threshold = config.ttt.changed_threshold
     curve = train(
         model,
@@ -160,9 +168,17 @@ def _finish(plan: Plan, model: WorldAgen, held_out: WindowDataset, curve: list[R
     checkpoint.save(model, plan.checkpoint, provenance)
 
 
-def _windows(episodes: list[TrajectoryInfo], config: Config) -> WindowDataset:
-    files = EpisodeFiles(episodes)
-    return WindowDataset(files, config.model.chunks, files.lengths)
+def _windows(episodes: list[TrajectoryInfo], plan: Plan, model: WorldAgen, worker: Worker) -> WindowDataset:
+    files, settings = EpisodeFiles(episodes), plan.config.pretrain
+    if not settings.cache_vision:
+        return WindowDataset(files, model.config.chunks, files.lengths)
+    dtype = compute_type(settings.precision, worker.device)
+    seen = cache_path(plan.folder / "pretrain" / "vision", model, files, dtype)
+    if worker.rank == 0:
+        see_all(model, files, seen, dtype)
+    if worker.count > 1:
+        torch.distributed.barrier()
+    return SeenWindows(files, model.config.chunks, seen)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -36,7 +36,6 @@ class ExploredWindows:
         with torch.no_grad():
             self.features = torch.cat([_encode(model, trajectory) for trajectory in trajectories])
             self.texts = dict(zip(sentences, model.encode_text(sentences), strict=True))
-        self.rows = torch.from_numpy(_frame_rows(self.dataset.lengths, model.config.chunks))
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -45,7 +44,7 @@ class ExploredWindows:
         windows = self.dataset.batch(indices).to(self.device)
         return ExploredBatch(
             windows=windows,
-            features=self.features[self.rows[torch.as_tensor(indices)]],
+            features=self.features[torch.from_numpy(self.dataset.frame_rows(indices))],
             text=torch.stack([self.texts[sentence] for sentence in windows.instruction]),
         )
 
@@ -74,13 +73,3 @@ def _encode(model: WorldAgen, trajectory: Trajectory) -> torch.Tensor:
         for a, b in zip(primary.split(_FRAMES_AT_ONCE), wrist.split(_FRAMES_AT_ONCE), strict=True)
     ]
     return torch.cat(parts)
-
-
-def _frame_rows(lengths: Sequence[int] | np.ndarray, chunks: int) -> np.ndarray:
-    """int64 (windows, K): where the input frames of each window lie among all frames of all episodes."""
-    rows, first = [], 0
-    for length in lengths:
-        frames = np.arange(length)[:, None] + np.arange(chunks)
-        rows.append(first + np.minimum(frames, length))
-        first += length + 1
-    return np.concatenate(rows)
