@@ -27,11 +27,11 @@ def task_infos(suite: str) -> dict[str, TaskInfo]:
             return dict(getattr(imported_class(suite), "TASKS"))  # noqa: B009
         if suite.startswith("calvin_"):
             from worldagen.envs.calvin.engine import check_scene
-            from worldagen.envs.calvin.states import init_state_count
+            from worldagen.envs.calvin.states import INIT_STATES
             from worldagen.envs.calvin.tasks import instructions
 
             check_scene(suite)
-            return {task: TaskInfo(sentence, init_state_count(task)) for task, sentence in instructions().items()}
+            return {task: TaskInfo(sentence, INIT_STATES) for task, sentence in instructions().items()}
         from worldagen.envs.libero.tasks import init_states, tasks  # a suite of your own does not need LIBERO
 
         return {task.name: TaskInfo(task.language, len(init_states(task))) for task in tasks(suite)}
