@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from worldagen.config import ConfigError, EnvConfig
 from worldagen.config.checks import suggest
-from worldagen.envs.base import imported_class
-from worldagen.types import EnvSpec
+from worldagen.envs.base import imported_class, possible_shifts
+from worldagen.envs.shifts import check_shifts
+from worldagen.types import EnvSpec, Shift
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,24 @@ def control_rate(suite: str) -> int:
     return 30 if suite.startswith("calvin_") else 20
 
 
+def configured_shifts(config: EnvConfig) -> tuple[Shift, ...]:
+    """`env.shifts`, in order of their names. Raises ConfigError for one that cannot be had."""
+    shifts = [Shift(name=name, strength=config.shifts[name], seed=config.shift_seed) for name in sorted(config.shifts)]
+    try:
+        check_shifts(shifts, possible_shifts(config.suite), config.suite)
+    except ValueError as error:
+        raise ConfigError(f"env.shifts: {error}") from error
+    return tuple(shift for shift in shifts if shift.strength)
+
+
 def prepare_env(config: EnvConfig) -> EnvSpec:
     """Find what the simulator needs on this machine (OpenGL, assets) and say what every episode will run in.
 
-    Sets the environment variables that the pool hands on to its workers. Raises GLError or AssetsError.
+    Sets the environment variables that the pool hands on to its workers. Raises GLError or AssetsError, and
+    ConfigError for impossible shifts.
     """
     settings = {"suite": config.suite, "image_size": config.image_size, "visuals": config.visuals}
+    settings["shifts"] = configured_shifts(config)
     if ":" in config.suite:
         return EnvSpec(**settings)  # type: ignore[arg-type]
     if config.suite.startswith("calvin_"):
