@@ -1,7 +1,7 @@
 """What a suite offers and needs, whichever simulator is behind it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worldagen.config import ConfigError, EnvConfig
 from worldagen.config.checks import suggest
@@ -69,14 +69,14 @@ def prepare_env(config: EnvConfig) -> EnvSpec:
     Sets the environment variables that the pool hands on to its workers. Raises GLError or AssetsError, and
     ConfigError for impossible shifts.
     """
-    settings = {"suite": config.suite, "image_size": config.image_size, "visuals": config.visuals}
-    settings["shifts"] = configured_shifts(config)
+    shifts = configured_shifts(config)
+    settings = {"suite": config.suite, "image_size": config.image_size, "visuals": config.visuals, "shifts": shifts}
     if ":" in config.suite:
         return EnvSpec(**settings)  # type: ignore[arg-type]
     if config.suite.startswith("calvin_"):
         from worldagen.envs.calvin.setup import prepare_calvin
 
-        return prepare_calvin(config)
+        return replace(prepare_calvin(config), shifts=shifts)
     from worldagen.envs.gl import choose_gl
     from worldagen.envs.libero.assets import check_coverage, resolve_assets
 
