@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from worldagen.config import Config, ConfigError
 from worldagen.envs.experts import expert_tasks
 from worldagen.envs.suites import check_tasks, task_infos
-from worldagen.evaluation.protocols import find_protocol, protocol_specs
 from worldagen.results import Outcome
 from worldagen.rollout.pool import Pool
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
@@ -20,11 +19,7 @@ def known_tasks(config: Config) -> tuple[str, ...]:
 
 
 def evaluated_tasks(config: Config) -> tuple[str, ...]:
-    """The tasks to evaluate. Raises ConfigError for tasks that do not exist or have too few initial states, and for a
-    protocol that does not fit."""
-    if config.evaluation.protocol:
-        find_protocol(config)
-        return tuple(task_infos(config.env.suite))
+    """The tasks to evaluate. Raises ConfigError for tasks that do not exist or have too few initial states."""
     check_tasks(config.env.suite, config.evaluation.tasks, "evaluation.tasks")
     tasks = tuple(config.evaluation.tasks) or known_tasks(config)
     infos, count = task_infos(config.env.suite), config.evaluation.episodes_per_task
@@ -39,22 +34,13 @@ def evaluated_tasks(config: Config) -> tuple[str, ...]:
 def evaluation_specs(
     config: Config, env: EnvSpec, tasks: Sequence[str], policy: PolicySpec, *, video: bool = False
 ) -> list[EpisodeSpec]:
-    """Initial states 0 .. n-1 of every task under its own instruction, or the protocol's episodes.
+    """Initial states 0 .. n-1 of every task under its own instruction.
 
     Two policies' specs at the same position share task, initial state and seed, so their results are paired. Tasks take
     turns: the first episodes already cover all of them. With `video`, only the `evaluation.videos` ones to be filmed.
     """
-    if config.evaluation.protocol:
-        specs = protocol_specs(config, env, policy)
-    else:
-        specs = _plain_specs(config, env, tasks, policy)
-    if video:
-        return [replace(spec, record="video") for spec in specs[: config.evaluation.videos]]
-    return specs
-
-
-def _plain_specs(config: Config, env: EnvSpec, tasks: Sequence[str], policy: PolicySpec) -> list[EpisodeSpec]:
-    return [
+    count = config.evaluation.episodes_per_task
+    specs = [
         EpisodeSpec(
             env=env,
             task=task,
@@ -63,10 +49,12 @@ def _plain_specs(config: Config, env: EnvSpec, tasks: Sequence[str], policy: Pol
             policy=policy,
             step_limit=config.evaluation.step_limit,
             actions_per_chunk=config.model.actions_per_chunk,
+            record="video" if video else "none",
         )
-        for init_state in range(config.evaluation.episodes_per_task)
+        for init_state in range(count)
         for task in tasks
     ]
+    return specs[: config.evaluation.videos] if video else specs
 
 
 @dataclass(frozen=True)

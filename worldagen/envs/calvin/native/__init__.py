@@ -1,0 +1,1 @@
+"""CALVIN's play table on plain PyBullet."""
