@@ -36,9 +36,9 @@ class CalvinEnvError(WorldagenError, RuntimeError):
     """calvin_env is missing, incomplete, or cannot be used in this process. The message names the remedy."""
 
 
-def installed_path() -> Path:
-    """Where `install` puts the checkout."""
-    return cache_dir() / f"calvin_env-{COMMIT[:12]}"
+def installed_path(commit: str = COMMIT) -> Path:
+    """Where `install` puts a checkout."""
+    return cache_dir() / f"calvin_env-{commit[:12]}"
 
 
 def find_checkout(calvin_root: str = "") -> Path | None:
@@ -77,7 +77,7 @@ def install(url: str = URL, commit: str = COMMIT) -> Path:
 
     Its submodule (a tactile sensor) is not needed. Raises CalvinEnvError when git or the repository cannot be had.
     """
-    target = installed_path()
+    target = installed_path(commit)
     if target.is_dir():
         return check_checkout(target, "the cache")
     if shutil.which("git") is None:

@@ -1,0 +1,43 @@
+"""CALVIN's 1,000 evaluation sequences: the shipped ones and those that the generator makes."""
+
+import hashlib
+import json
+
+import pytest
+
+from worldagen.envs.calvin.__main__ import main
+from worldagen.envs.calvin.sequences import category, generate_sequences, official_sequences
+from worldagen.envs.calvin.tasks import CONDITIONS, outcomes
+
+
+def test_the_shipped_sequences_are_the_official_ones() -> None:
+    """The hash is that of eval_sequences.json as published with Seer (github OpenRobotLab/Seer), without spaces."""
+    plain = [[CONDITIONS[sequence.condition], sequence.tasks] for sequence in official_sequences()]
+    text = json.dumps(plain, separators=(",", ":"))
+    assert (
+        hashlib.sha256(text.encode()).hexdigest() == "604957a8a2d3102941b278df07df4950bc41f340ed959077b20467d5f692318a"
+    )
+
+
+def test_every_sequence_can_be_done_and_starts_from_a_state_of_its_first_task() -> None:
+    for sequence in official_sequences():
+        situation = CONDITIONS[sequence.condition]
+        for task in sequence.tasks:
+            (situation,) = outcomes(task, situation)
+        assert len({category(task) for task in sequence.tasks}) == 5
+        assert sequence.init_state >= 0
+
+
+def test_generated_sequences_are_the_shipped_ones() -> None:
+    """Of one sequence for each of the first 24 conditions: the first draw of each that counts."""
+    generated = generate_sequences(24)
+    assert {sequence.condition for sequence in generated} == set(range(24))
+    assert set(generated) < set(official_sequences())
+
+
+@pytest.mark.full
+def test_all_sequences_are_generated_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["sequences"])
+    assert not ended.value.code
+    assert "1000 of 1000" in capsys.readouterr().out
