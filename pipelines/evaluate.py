@@ -1,21 +1,24 @@
 """Evaluate a checkpoint on the evaluation episodes, and beside it an adapter: success rates with 95 % intervals."""
 
 import json
+import math
 from pathlib import Path
 
 from worldagen.cli import main
 from worldagen.cluster import connect
 from worldagen.config import Config, ConfigError
 from worldagen.envs.suites import prepare_env
+from worldagen.evaluation.chains import compare_lengths, summarise
 from worldagen.evaluation.episodes import evaluate, evaluated_tasks, evaluation_specs
-from worldagen.evaluation.statistics import paired_difference, rate
+from worldagen.evaluation.protocols import PROTOCOLS, describe_protocol
+from worldagen.evaluation.statistics import ALPHA, Rate, paired_difference, rate
 from worldagen.models import checkpoint
 from worldagen.results import Outcome
 from worldagen.rollout.inference import start_servers
 from worldagen.rollout.pool import Pool
 from worldagen.run_folder import open_run_folder
 from worldagen.sweep.plan import given_checkpoint
-from worldagen.types import PolicySpec
+from worldagen.types import EnvSpec, PolicySpec
 
 
 def run(config: Config) -> None:
@@ -32,16 +35,7 @@ def run(config: Config) -> None:
         policy = PolicySpec(kind="learned", checkpoint=fingerprint, adapter=version)
         outcomes[name] = evaluate(pool, evaluation_specs(config, env, tasks, policy), name).outcomes
     pool.close()
-    print(f"{env.suite}, {env.assets} assets, {env.visuals} visuals, checkpoint {fingerprint}")
-    for name, found in outcomes.items():
-        print("\n".join(table(name, found)))
-    if "adapted" in outcomes:
-        difference = paired_difference(outcomes["adapted"], outcomes["base"])
-        print(
-            f"adapted - base: {difference.value:+.1%} [{difference.low:+.1%}, {difference.high:+.1%}], "
-            f"p = {difference.p:.2g} (exact McNemar): "
-            + ("different" if difference.distinguishable else "not distinguishable from zero")
-        )
+    print("\n".join(report(config, env, fingerprint, outcomes)))
 
 
 def given_adapter(config: Config, base: str) -> Path:
@@ -60,15 +54,63 @@ def given_adapter(config: Config, base: str) -> Path:
     return folder
 
 
+def report(config: Config, env: EnvSpec, fingerprint: str, outcomes: dict[str, tuple[Outcome, ...]]) -> list[str]:
+    """What was run, what came of it and, with an adapter, whether that made a difference."""
+    protocol = PROTOCOLS.get(config.evaluation.protocol)
+    drawn = f"{env.engine} engine, {env.renderer} renderer" if env.engine else f"{env.assets} assets"
+    lines = [f"{env.suite}, {drawn}, {env.visuals} visuals, checkpoint {fingerprint}"]
+    if protocol:
+        lines += describe_protocol(config, env)
+    chains = protocol is not None and protocol.chains
+    for name, found in outcomes.items():
+        lines += chain_table(name, found) if chains else table(name, found)
+    if "adapted" in outcomes:
+        compare = length_difference if chains else success_difference
+        lines.append(compare(outcomes["adapted"], outcomes["base"]))
+    return lines
+
+
 def table(name: str, outcomes: tuple[Outcome, ...]) -> list[str]:
     """Success over all episodes and for each task, one line each."""
     rows = [(name, rate(outcomes))]
     for task in dict.fromkeys(outcome.task for outcome in outcomes):
         rows.append((f"  {task}", rate([outcome for outcome in outcomes if outcome.task == task])))
-    return [
-        f"{label:45} {each.successes:4}/{each.episodes:<4} {each.value:6.1%} [{each.low:.1%}, {each.high:.1%}]"
-        for label, each in rows
-    ]
+    return [_row(label, each) for label, each in rows]
+
+
+def chain_table(name: str, outcomes: tuple[Outcome, ...]) -> list[str]:
+    """Chains that solved at least 1 to 5 tasks in a row, and how many they solved on average."""
+    summary = summarise(outcomes)
+    rows = [_row(f"  {number} in a row", each) for number, each in enumerate(summary.in_a_row, start=1)]
+    average = f"average length {summary.length:.2f} of 5 [{summary.low:.2f}, {summary.high:.2f}]"
+    return [f"{name}: {len(outcomes)} chains, {average}", *rows]
+
+
+def _row(label: str, found: Rate) -> str:
+    return f"{label:45} {found.successes:4}/{found.episodes:<4} {found.value:6.1%} [{found.low:.1%}, {found.high:.1%}]"
+
+
+def success_difference(adapted: tuple[Outcome, ...], base: tuple[Outcome, ...]) -> str:
+    difference = paired_difference(adapted, base)
+    return (
+        f"adapted - base: {difference.value:+.1%} [{difference.low:+.1%}, {difference.high:+.1%}], "
+        f"p = {difference.p:.2g} (exact McNemar): {_verdict(difference.distinguishable)}"
+    )
+
+
+def length_difference(adapted: tuple[Outcome, ...], base: tuple[Outcome, ...]) -> str:
+    difference = compare_lengths(adapted, base)
+    moved = f"{difference.further} chains got further, {difference.less_far} less far"
+    if math.isnan(difference.p):
+        return f"adapted - base: {difference.value:+.2f} tasks; {moved}: too much alike for an interval or a test"
+    return (
+        f"adapted - base: {difference.value:+.2f} tasks [{difference.low:+.2f}, {difference.high:+.2f}]; {moved}; "
+        f"p = {difference.p:.2g} (paired t test): {_verdict(difference.p < ALPHA)}"
+    )
+
+
+def _verdict(different: bool) -> str:
+    return "different" if different else "not distinguishable from zero"
 
 
 if __name__ == "__main__":

@@ -60,6 +60,8 @@ class Outcome:
     status: Status
     steps: int
     """Control steps executed."""
+    completed: int = 0
+    """Tasks solved one after the other: 0 or 1, in a chain up to its length."""
 
     @property
     def success(self) -> bool:
@@ -72,7 +74,14 @@ class Outcome:
     @classmethod
     def of(cls, result: EpisodeResult) -> "Outcome":
         spec = result.spec
-        return cls(task=spec.task, init_state=spec.init_state, seed=spec.seed, status=result.status, steps=result.steps)
+        return cls(
+            task=spec.task,
+            init_state=spec.init_state,
+            seed=spec.seed,
+            status=result.status,
+            steps=result.steps,
+            completed=result.completed,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,11 @@ def check(config: Config) -> None:
     _check_model(config)
     _check_training(config)
     _check_ttt(config)
+    _require(
+        bool(config.evaluation.protocol) or not config.evaluation.limit,
+        f"evaluation.limit={config.evaluation.limit} runs a part of a protocol, and evaluation.protocol names none; "
+        "for fewer episodes set evaluation.episodes_per_task",
+    )
 
 
 def suggest(given: str, allowed: Sequence[str]) -> str:

@@ -249,6 +249,12 @@ class TTTConfig:
 
 @dataclass
 class EvaluationConfig:
+    protocol: str = one_of("", "libero_paper", "libero_community", "calvin_official", "calvin_paper_code")
+    """Episodes and step limit as others count them, in place of `tasks`, `episodes_per_task` and `step_limit`: the
+    paper's code on LIBERO-10, the community's LIBERO (50 initial states a task), CALVIN's 1,000 chains, or these with
+    the paper's longer limit. Empty: as set below."""
+    limit: int = at_least_zero(0)
+    """Run only the first so many episodes of the protocol (0: all); the output then says that it is a part."""
     tasks: list[str] = field(default_factory=list)
     """Tasks to evaluate; empty means env.tasks."""
     episodes_per_task: int = positive(10)

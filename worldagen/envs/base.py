@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from worldagen.envs.shifts import CALVIN, EVERY, LIBERO, active, check_shifts, supported
 from worldagen.types import EnvSpec, EpisodeSpec, Observation, StepOut
 
 
@@ -44,7 +45,18 @@ class Env(Protocol):
 
 
 def make_env(spec: EnvSpec) -> Env:
-    """Build the simulator of `spec`. Raises ValueError for an unknown suite or a class that is not there."""
+    """Build the simulator of `spec`, with its shifts. Raises ValueError for an unknown suite or shift, or a class that
+    is not there."""
+    check_shifts(spec.shifts, possible_shifts(spec.suite), spec.suite)
+    env = _make_simulator(spec)
+    if active(spec.shifts).keys() & supported(EVERY):
+        from worldagen.envs.shifted import ShiftedEnv  # which is an Env itself
+
+        return ShiftedEnv(env, spec.shifts)
+    return env
+
+
+def _make_simulator(spec: EnvSpec) -> Env:
     if ":" in spec.suite:
         return imported_class(spec.suite)(spec)
     if spec.suite.startswith("calvin_"):
@@ -54,6 +66,14 @@ def make_env(spec: EnvSpec) -> Env:
     from worldagen.envs.libero.env import LiberoEnv  # a simulator's packages are needed only by those who use it
 
     return LiberoEnv(spec)
+
+
+def possible_shifts(suite: str) -> tuple[str, ...]:
+    """The shifts that work in a suite. An Env of your own lists those that it makes itself, from `EnvSpec.shifts`, in a
+    class attribute `SHIFTS`. Raises ValueError for a class that cannot be imported."""
+    if ":" in suite:
+        return *supported(EVERY), *getattr(imported_class(suite), "SHIFTS", ())
+    return supported(CALVIN if suite.startswith("calvin_") else LIBERO)
 
 
 def imported_class(name: str) -> type:

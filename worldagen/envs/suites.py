@@ -1,12 +1,13 @@
 """What a suite offers and needs, whichever simulator is behind it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worldagen.config import ConfigError, EnvConfig
 from worldagen.config.checks import suggest
-from worldagen.envs.base import imported_class
-from worldagen.types import EnvSpec
+from worldagen.envs.base import imported_class, possible_shifts
+from worldagen.envs.shifts import check_shifts
+from worldagen.types import EnvSpec, Shift
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,11 @@ def task_infos(suite: str) -> dict[str, TaskInfo]:
             return dict(getattr(imported_class(suite), "TASKS"))  # noqa: B009
         if suite.startswith("calvin_"):
             from worldagen.envs.calvin.engine import check_scene
-            from worldagen.envs.calvin.states import init_state_count
+            from worldagen.envs.calvin.states import INIT_STATES
             from worldagen.envs.calvin.tasks import instructions
 
             check_scene(suite)
-            return {task: TaskInfo(sentence, init_state_count(task)) for task, sentence in instructions().items()}
+            return {task: TaskInfo(sentence, INIT_STATES) for task, sentence in instructions().items()}
         from worldagen.envs.libero.tasks import init_states, tasks  # a suite of your own does not need LIBERO
 
         return {task.name: TaskInfo(task.language, len(init_states(task))) for task in tasks(suite)}
@@ -52,18 +53,30 @@ def control_rate(suite: str) -> int:
     return 30 if suite.startswith("calvin_") else 20
 
 
+def configured_shifts(config: EnvConfig) -> tuple[Shift, ...]:
+    """`env.shifts`, in order of their names. Raises ConfigError for one that cannot be had."""
+    shifts = [Shift(name=name, strength=config.shifts[name], seed=config.shift_seed) for name in sorted(config.shifts)]
+    try:
+        check_shifts(shifts, possible_shifts(config.suite), config.suite)
+    except ValueError as error:
+        raise ConfigError(f"env.shifts: {error}") from error
+    return tuple(shift for shift in shifts if shift.strength)
+
+
 def prepare_env(config: EnvConfig) -> EnvSpec:
     """Find what the simulator needs on this machine (OpenGL, assets) and say what every episode will run in.
 
-    Sets the environment variables that the pool hands on to its workers. Raises GLError or AssetsError.
+    Sets the environment variables that the pool hands on to its workers. Raises GLError or AssetsError, and
+    ConfigError for impossible shifts.
     """
-    settings = {"suite": config.suite, "image_size": config.image_size, "visuals": config.visuals}
+    shifts = configured_shifts(config)
+    settings = {"suite": config.suite, "image_size": config.image_size, "visuals": config.visuals, "shifts": shifts}
     if ":" in config.suite:
         return EnvSpec(**settings)  # type: ignore[arg-type]
     if config.suite.startswith("calvin_"):
         from worldagen.envs.calvin.setup import prepare_calvin
 
-        return prepare_calvin(config)
+        return replace(prepare_calvin(config), shifts=shifts)
     from worldagen.envs.gl import choose_gl
     from worldagen.envs.libero.assets import check_coverage, resolve_assets
 

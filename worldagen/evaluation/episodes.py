@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worldagen.config import Config, ConfigError
 from worldagen.envs.experts import expert_tasks
 from worldagen.envs.suites import check_tasks, task_infos
+from worldagen.evaluation.protocols import find_protocol, protocol_specs
 from worldagen.results import Outcome
 from worldagen.rollout.pool import Pool
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
@@ -19,7 +20,11 @@ def known_tasks(config: Config) -> tuple[str, ...]:
 
 
 def evaluated_tasks(config: Config) -> tuple[str, ...]:
-    """The tasks to evaluate. Raises ConfigError for tasks that do not exist or have too few initial states."""
+    """The tasks to evaluate. Raises ConfigError for tasks that do not exist or have too few initial states, and for a
+    protocol that does not fit."""
+    if config.evaluation.protocol:
+        find_protocol(config)
+        return tuple(task_infos(config.env.suite))
     check_tasks(config.env.suite, config.evaluation.tasks, "evaluation.tasks")
     tasks = tuple(config.evaluation.tasks) or known_tasks(config)
     infos, count = task_infos(config.env.suite), config.evaluation.episodes_per_task
@@ -34,13 +39,22 @@ def evaluated_tasks(config: Config) -> tuple[str, ...]:
 def evaluation_specs(
     config: Config, env: EnvSpec, tasks: Sequence[str], policy: PolicySpec, *, video: bool = False
 ) -> list[EpisodeSpec]:
-    """Initial states 0 .. n-1 of every task under its own instruction.
+    """Initial states 0 .. n-1 of every task under its own instruction, or the protocol's episodes.
 
     Two policies' specs at the same position share task, initial state and seed, so their results are paired. Tasks take
     turns: the first episodes already cover all of them. With `video`, only the `evaluation.videos` ones to be filmed.
     """
-    count = config.evaluation.episodes_per_task
-    specs = [
+    if config.evaluation.protocol:
+        specs = protocol_specs(config, env, policy)
+    else:
+        specs = _plain_specs(config, env, tasks, policy)
+    if video:
+        return [replace(spec, record="video") for spec in specs[: config.evaluation.videos]]
+    return specs
+
+
+def _plain_specs(config: Config, env: EnvSpec, tasks: Sequence[str], policy: PolicySpec) -> list[EpisodeSpec]:
+    return [
         EpisodeSpec(
             env=env,
             task=task,
@@ -49,12 +63,10 @@ def evaluation_specs(
             policy=policy,
             step_limit=config.evaluation.step_limit,
             actions_per_chunk=config.model.actions_per_chunk,
-            record="video" if video else "none",
         )
-        for init_state in range(count)
+        for init_state in range(config.evaluation.episodes_per_task)
         for task in tasks
     ]
-    return specs[: config.evaluation.videos] if video else specs
 
 
 @dataclass(frozen=True)

@@ -57,10 +57,13 @@ class PairedDifference:
 
 def rate(outcomes: Sequence[Outcome]) -> Rate:
     """Success rate of `outcomes` with its 95 % Wilson score interval."""
-    episodes = len(outcomes)
+    return success_rate(sum(outcome.success for outcome in outcomes), len(outcomes))
+
+
+def success_rate(successes: int, episodes: int) -> Rate:
+    """`successes` of `episodes` with the 95 % Wilson score interval."""
     if not episodes:
         return Rate(successes=0, episodes=0, value=math.nan, low=math.nan, high=math.nan)
-    successes = sum(outcome.success for outcome in outcomes)
     low, high = proportion_confint(successes, episodes, alpha=ALPHA, method="wilson")
     return Rate(successes=successes, episodes=episodes, value=successes / episodes, low=low, high=high)
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from worldagen.config import Config, ConfigError
 from worldagen.envs.suites import task_infos
-from worldagen.evaluation.episodes import evaluated_tasks, known_tasks
+from worldagen.evaluation.episodes import evaluated_tasks, evaluation_specs, known_tasks
+from worldagen.evaluation.protocols import PROTOCOLS
 from worldagen.models import checkpoint
 from worldagen.models.weights import CheckpointError
 from worldagen.rollout.demos import available_init_states
 from worldagen.ttt.learner import Adaptation
+from worldagen.types import EnvSpec, PolicySpec
 
 SECONDS_PER_STEP = {"light": 0.015, "full": 0.1}
 """One control step on one CPU, rendering and policy included; this and the next two are for estimates only."""
@@ -40,6 +42,11 @@ def plan_unit(config: Config) -> Unit:
     """The unit of `config`. Raises ConfigError for whatever would stop the sweep later and can be known now."""
     infos = task_infos(config.env.suite)
     known, tasks = known_tasks(config), evaluated_tasks(config)
+    if config.evaluation.protocol and PROTOCOLS[config.evaluation.protocol].chains:
+        raise ConfigError(
+            f"evaluation.protocol={config.evaluation.protocol}: a sweep compares arms by single tasks; "
+            "evaluate its adapters on chains with pipelines/evaluate.py"
+        )
     if config.checkpoint:
         given_checkpoint(config)
     elif not config.demos_dir:
@@ -103,7 +110,8 @@ def describe(config: Config) -> str:
     """The plan in words and numbers. Starts nothing and writes nothing. Raises ConfigError as `plan_unit` does."""
     unit = plan_unit(config)
     counts, trials, explore = step_counts(config), len(adaptations(config)), config.explore
-    per_arm = len(unit.tasks) * config.evaluation.episodes_per_task
+    specs = evaluation_specs(config, EnvSpec(suite=config.env.suite), unit.tasks, PolicySpec())
+    per_arm, step_limit = len(specs), specs[0].step_limit
     evaluated = per_arm * (1 + trials * len(counts)) + 2 * min(config.evaluation.videos, per_arm)
     explored = explore.episodes + explore.heldout_episodes
     demonstrated = 0 if config.checkpoint else len(unit.instructions) * config.demos.episodes_per_task
@@ -117,9 +125,9 @@ def describe(config: Config) -> str:
         f"trials       {trials}: learning rates {_listed(config.ttt.learning_rate)} x ranks {_listed(config.ttt.rank)},"
         f" {counts[-1]} TTT steps each",
         f"arms         {1 + trials * len(counts)}: the control, and each trial after {_listed(counts)} steps",
-        f"evaluation   {evaluated} episodes of at most {config.evaluation.step_limit} steps ({per_arm} in each arm)",
+        f"evaluation   {evaluated} episodes of at most {step_limit} steps ({per_arm} in each arm)",
         f"storage      about {_storage(config, demonstrated, explored, trials * len(counts)) / 1e6:.0f} MB",
-        f"time         roughly {_minutes(config, demonstrated, explored, evaluated, trials):.0f} minutes "
+        f"time         roughly {_minutes(config, demonstrated, explored, evaluated * step_limit, trials):.0f} minutes "
         f"on {_workers(config)} CPUs",
     ]
     return "\n".join(lines)
@@ -135,9 +143,9 @@ def _storage(config: Config, demonstrated: int, explored: int, adapters: int) ->
     return frames * 2 * config.env.image_size**2 * _BYTES_PER_IMAGE_PIXEL + adapters * 4 * adapter
 
 
-def _minutes(config: Config, demonstrated: int, explored: int, evaluated: int, trials: int) -> float:
+def _minutes(config: Config, demonstrated: int, explored: int, evaluated_steps: int, trials: int) -> float:
     control_steps = demonstrated * config.demos.step_limit + explored * config.explore.step_limit
-    control_steps += evaluated * config.evaluation.step_limit
+    control_steps += evaluated_steps
     simulate = control_steps * SECONDS_PER_STEP[config.env.visuals]
     adapt = trials * max(config.ttt.steps) * config.ttt.batch_size * SECONDS_PER_WINDOW["adapt"]
     pretrain = config.pretrain.steps * config.pretrain.batch_size * SECONDS_PER_WINDOW["pretrain"]

@@ -37,7 +37,7 @@ class CalvinEnv:
             raise ValueError(f"this simulator was built for {self.spec}, the episode asks for {spec.env}")
         for task in (spec.task, *spec.then):
             _check_task(task)
-        robot_obs, scene_obs = initial_state(spec.task, spec.init_state)
+        robot_obs, scene_obs = initial_state(spec.env.suite, spec.task, spec.init_state)
         self.engine.reset(robot_obs, scene_obs)
         self._gripper = float(robot_obs[14])
         self._begin(spec, spec.task)

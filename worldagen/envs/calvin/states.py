@@ -1,11 +1,27 @@
-"""Initial states: the simulator vectors (robot_obs, scene_obs) that an episode of a task can start from."""
+"""Initial states: the simulator vectors (robot_obs, scene_obs) that an episode of a task can start from.
 
+The first ones of a task are those of CALVIN's evaluation, the others are sampled; so training and evaluation never need
+to share one.
+"""
+
+import itertools
 import math
 
 import numpy as np
 
-from worldagen.envs.calvin.tasks import COLOURS, CONDITIONS, Situation, conditions_of
+from worldagen.envs.calvin.layouts import (
+    BLOCK_HEIGHT,
+    DRAWER_HEIGHT,
+    LAYOUTS,
+    SHELF_HEIGHT,
+    TABLE_HEIGHT,
+    Layout,
+    Range,
+)  # fmt: skip
+from worldagen.envs.calvin.tasks import COLOURS, CONDITIONS, TASKS, WAYS, Situation, conditions_of
 
+INIT_STATES = 1000
+"""Initial states of each task."""
 ROBOT_OBS = np.array(
     [
         0.02586889, -0.2313129, 0.5712808, 3.09045411, -0.02908596, 1.50013585, 0.07999963,
@@ -13,63 +29,109 @@ ROBOT_OBS = np.array(
     ]
 )  # fmt: skip
 """Where the arm starts in CALVIN's evaluation."""
-_SLIDER_LEFT, _DRAWER_OPEN, _SWITCH_ON = 0.28, 0.22, 0.088
-_SHELF = {
-    "slider_left": np.array([-2.40851662e-01, 9.24044687e-02, 4.60990009e-01]),
-    "slider_right": np.array([7.03416330e-02, 9.24044687e-02, 4.60990009e-01]),
-}
-_TABLE = (
-    np.array([5.00000896e-02, -1.20000177e-01, 4.59990009e-01]),
-    np.array([2.29995412e-01, -1.19995140e-01, 4.59990010e-01]),
-)
-_YAW = (math.pi / 2 - math.pi / 8, math.pi / 2 + math.pi / 8)
+_SWITCH_ON, _DRAWER_OPEN = 0.088, 0.22
+_YAW: Range = (math.pi / 2 - math.pi / 8, math.pi / 2 + math.pi / 8)
+_GRASP_WIDTH = 0.0398
+"""Opening of the fingers around the narrow side (0.04 m) of a block; they touch it."""
+_BLOCK_DISTANCE = 0.12
+"""Metres between the centres of two blocks on the table; the longest is 0.08 m long."""
+_ATTEMPTS = 1000
 
 
-def initial_state(task: str, init_state: int) -> tuple[np.ndarray, np.ndarray]:
-    """robot_obs (15,) and scene_obs (24,) of a task's initial state. Raises ValueError for one that does not exist."""
-    count = init_state_count(task)
-    if not 0 <= init_state < count:
-        raise ValueError(
-            f"{task} has initial states 0 to {count - 1}, not {init_state}"
-            if count
-            else f"{task} goes on from another task; run it in a chain (`then`) after one that grasps a block"
-        )
-    conditions = conditions_of(task)
+def initial_state(scene: str, task: str, init_state: int) -> tuple[np.ndarray, np.ndarray]:
+    """robot_obs (15,) and scene_obs (24,), float64, of a task's initial state in a scene.
+
+    States below `len(conditions_of(task))` are those of CALVIN's evaluation, in its order; the others are sampled from
+    the index alone: one of the task's ways, the rest of the scene at random, everything a little off its usual place. A
+    task that goes on with a block in the hand starts with it there, its gripper closed. Raises ValueError for one that
+    does not exist.
+    """
+    if not 0 <= init_state < INIT_STATES:
+        raise ValueError(f"{task} has initial states 0 to {INIT_STATES - 1}, not {init_state}")
+    layout, conditions = LAYOUTS[scene], conditions_of(task)
     if init_state < len(conditions):
-        return ROBOT_OBS.copy(), evaluation_scene(CONDITIONS[conditions[init_state]])
-    raise NotImplementedError("sampled initial states")
+        return ROBOT_OBS.copy(), evaluation_scene(CONDITIONS[conditions[init_state]], layout)
+    random = np.random.default_rng([TASKS.index(task), init_state])
+    return _sampled(_situation(task, random), layout, random)
 
 
-def init_state_count(task: str) -> int:
-    return len(conditions_of(task))
-
-
-def evaluation_scene(situation: Situation) -> np.ndarray:
+def evaluation_scene(situation: Situation, layout: Layout = LAYOUTS["calvin_d"]) -> np.ndarray:
     """scene_obs (24,) that CALVIN's evaluation starts a situation from.
 
-    Equal to `get_env_state_for_initial_condition` of mees/calvin (calvin_agent/evaluation/utils.py), which seeds numpy
-    with a hash of the situation's values.
+    In scene D equal to `get_env_state_for_initial_condition` of mees/calvin (calvin_agent/evaluation/utils.py), which
+    seeds numpy with a hash of the situation's values.
     """
     random = np.random.RandomState(_fnv1(f"dict_values({list(situation.values())})"))
-    table = list(_TABLE)
+    table = list(layout.table_spots)
     random.shuffle(table)  # type: ignore[arg-type]
     scene_obs = _furniture(situation)
-    on_table = iter(table if situation["red_block"] == "table" or situation["blue_block"] == "table" else table[1:])
+    scene_obs[0] = layout.slider_left if situation["slider"] == "left" else 0.0
+    scene_obs[1] = _DRAWER_OPEN if situation["drawer"] == "open" else 0.0
+    # A pink block that is alone on the table takes the second spot, any other the first.
+    spots = iter(table if "table" in (situation["red_block"], situation["blue_block"]) else table[1:])
     for number, colour in enumerate(COLOURS):
-        place = situation[f"{colour}_block"]
-        block = scene_obs[6 + 6 * number :]
-        block[:3] = next(on_table) if place == "table" else _SHELF[str(place)]
-        block[5] = random.uniform(*_YAW)
+        place = str(situation[f"{colour}_block"])
+        spot = next(spots) if place == "table" else layout.shelf_spots[place]
+        scene_obs[6 + 6 * number : 12 + 6 * number] = *spot, 0.0, 0.0, random.uniform(*_YAW)
     return scene_obs
 
 
 def _furniture(situation: Situation) -> np.ndarray:
+    """scene_obs with switch and lights as in a situation, and zeros else."""
     scene_obs = np.zeros(24)
-    scene_obs[0] = _SLIDER_LEFT if situation["slider"] == "left" else 0.0
-    scene_obs[1] = _DRAWER_OPEN if situation["drawer"] == "open" else 0.0
     scene_obs[3] = _SWITCH_ON if situation["lightbulb"] else 0.0
     scene_obs[4:6] = situation["lightbulb"], situation["led"]
     return scene_obs
+
+
+def _situation(task: str, random: np.random.Generator) -> Situation:
+    """A situation in which `task` can be done: one of CALVIN's initial conditions, changed to what the task needs."""
+    for _ in range(_ATTEMPTS):
+        way = WAYS[task][random.integers(len(WAYS[task]))]
+        needs = {name: values[random.integers(len(values))] for name, values in way.needs.items()}
+        situation = {**CONDITIONS[random.integers(len(CONDITIONS))], **needs}
+        places = [situation[f"{colour}_block"] for colour in COLOURS]
+        if all(places.count(place) < 2 for place in ("slider_left", "slider_right")):
+            return situation
+    raise RuntimeError(f"found no situation for {task}")
+
+
+def _sampled(situation: Situation, layout: Layout, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """robot_obs and scene_obs of a situation, with everything that has a range placed at random in it."""
+    robot_obs, scene_obs = ROBOT_OBS.copy(), _furniture(situation)
+    left = situation["slider"] == "left"
+    scene_obs[0] = random.uniform(layout.slider_left - 0.02, layout.slider_left) if left else random.uniform(0.0, 0.02)
+    scene_obs[1] = random.uniform(*((0.18, 0.22) if situation["drawer"] == "open" else (0.0, 0.02)))
+    if situation["grasped"]:
+        robot_obs[6], robot_obs[14] = _GRASP_WIDTH, -1.0
+    scene_obs[6:] = _blocks([str(situation[f"{colour}_block"]) for colour in COLOURS], layout, random).ravel()
+    return robot_obs, scene_obs
+
+
+def _blocks(places: list[str], layout: Layout, random: np.random.Generator) -> np.ndarray:
+    """Poses (3, 6) of the blocks, each in its place; those on the table apart from each other."""
+    for _ in range(_ATTEMPTS):
+        poses = np.array([_pose(place, layout, random) for place in places])
+        if "stacked_top" in places:
+            top, bottom = places.index("stacked_top"), places.index("stacked_bottom")
+            poses[top] = poses[bottom] + [0, 0, BLOCK_HEIGHT, 0, 0, 0]
+        on_table = [pose for pose, place in zip(poses, places, strict=True) if place in ("table", "stacked_bottom")]
+        if all(math.dist(a[:2], b[:2]) > _BLOCK_DISTANCE for a, b in itertools.combinations(on_table, 2)):
+            return poses
+    raise RuntimeError(f"found no room for blocks at {places}")
+
+
+def _pose(place: str, layout: Layout, random: np.random.Generator) -> list[float]:
+    """Position and Euler angles (6) of a block; a stacked one stands on the table for the time being."""
+    if place == "grasped":
+        return [*ROBOT_OBS[:3], 0.0, 0.0, ROBOT_OBS[5]]
+    if place in layout.shelf:
+        ranges, height, yaw = (layout.shelf[place], layout.shelf_depth), SHELF_HEIGHT, _YAW
+    elif place == "drawer":
+        ranges, height, yaw = (layout.drawer, layout.drawer_depth), DRAWER_HEIGHT, (0.0, math.pi)
+    else:
+        ranges, height, yaw = (layout.table, layout.table_depth), TABLE_HEIGHT, (0.0, math.pi)
+    return [*(random.uniform(*range_) for range_ in ranges), height, 0.0, 0.0, random.uniform(*yaw)]
 
 
 def _fnv1(text: str) -> int:

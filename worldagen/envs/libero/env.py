@@ -15,6 +15,7 @@ import numpy as np
 from worldagen.envs.libero.assets import AssetsError, check_coverage, resolve_assets
 from worldagen.envs.libero.package import prepare
 from worldagen.envs.libero.rendering import light_xml, with_model_xml
+from worldagen.envs.libero.shifts import apply_shifts, robots_floor
 from worldagen.envs.libero.tasks import Task, find_task, init_states, tasks
 from worldagen.envs.stepping import Attempt, execute
 from worldagen.types import EnvSpec, EpisodeSpec, Observation, StepOut
@@ -110,6 +111,7 @@ class LiberoEnv:
             self.task_env = _build(task, self.spec)
         for name in self.task_env.observation_names:
             self.task_env.modify_observable(name, "enabled", False)
+        apply_shifts(self.sim, PRIMARY, self.spec.shifts)
         model = self.sim.model
         # The parts of the model that an episode changes: fixture poses, and which sites show (a burner that is on).
         self._pristine = {name: getattr(model, name).copy() for name in ("body_pos", "body_quat", "site_rgba")}
@@ -178,7 +180,7 @@ class LiberoEnv:
         continuous around the pose that points down."""
         from robosuite.utils.transform_utils import quat2axisangle
 
-        position, _ = self.tool_pose()
+        position = self.tool_pose()[0] - robots_floor(self.spec.shifts)
         w, x, y, z = self.sim.data.get_body_xquat(self.task_env.robots[0].robot_model.eef_name)
         rotation = quat2axisangle(np.array([x, y, z, w]))
         return np.concatenate([position, rotation, [self._gripper]]).astype(np.float32)

@@ -17,7 +17,7 @@ from worldagen.envs.libero.primitive.mjcf import thing_xml
 from worldagen.envs.libero.primitive.tableware import TABLEWARE
 
 THINGS = (*GROCERIES, *TABLEWARE, *CONTAINERS, *FIXTURES)
-SUITES = ("libero_goal", "libero_object")
+SUITES = ("libero_goal", "libero_object", "libero_spatial")
 """The suites whose objects and scenes are in the tables."""
 
 

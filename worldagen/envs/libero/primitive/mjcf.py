@@ -49,7 +49,7 @@ def _add_body(parent: ET.Element, body: Body) -> None:
     for site in body.sites:
         _add_site(element, site)
     for shape in body.shapes:
-        _add_geoms(element, shape, body.density)
+        _add_geoms(element, shape, body)
     for child in body.children:
         _add_body(element, child)
 
@@ -68,7 +68,7 @@ def _add_site(parent: ET.Element, site: Site) -> None:
     )
 
 
-def _add_geoms(parent: ET.Element, shape: Shape, density: float) -> None:
+def _add_geoms(parent: ET.Element, shape: Shape, body: Body) -> None:
     geometry = {
         "type": shape.kind,
         "size": numbers(shape.size),
@@ -77,6 +77,7 @@ def _add_geoms(parent: ET.Element, shape: Shape, density: float) -> None:
         "rgba": numbers((*shape.colour, 1)),
     }
     if shape.use != "draw":
-        ET.SubElement(parent, "geom", geometry | CONTACT, group=PHYSICS, density=numbers([density]))
+        solid = {**geometry, **CONTACT, "density": numbers([body.density]), "contype": str(int(not body.passive))}
+        ET.SubElement(parent, "geom", solid, group=PHYSICS)
     if shape.use != "collide":
         ET.SubElement(parent, "geom", geometry, group=PICTURE, contype="0", conaffinity="0")

@@ -64,6 +64,8 @@ class Body:
     joint: Joint | None = None
     mass: float | None = None
     density: float = 100.0
+    passive: bool = False
+    """Collides with all but other passive bodies: a door and the frame that it closes into."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,13 @@ def moved(shapes: Iterable[Shape], by: Triple) -> tuple[Shape, ...]:
 
 
 def weighed(mass: float, shapes: tuple[Shape, ...], sites: tuple[Site, ...] = ()) -> Body:
-    """The body of a movable object of `mass` kilograms, spread evenly over the shapes that collide."""
-    return Body("object", shapes, sites, density=mass / sum(volume(shape) for shape in shapes if shape.use != "draw"))
+    """The body of a movable object of `mass` kilograms."""
+    return Body("object", shapes, sites, density=density(mass, shapes))
+
+
+def density(mass: float, shapes: Iterable[Shape]) -> float:
+    """The density at which what collides of the shapes weighs `mass` kilograms together."""
+    return mass / sum(volume(shape) for shape in shapes if shape.use != "draw")
 
 
 def volume(shape: Shape) -> float:
