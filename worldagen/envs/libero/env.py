@@ -44,6 +44,7 @@ class LiberoEnv:
         """The benchmark's problem object (a BDDLBaseDomain) of the current task."""
         self.task, self.instruction = "", ""
         self._task: Task | None = None
+        self._culling: Any = None
         self._pristine: dict[str, np.ndarray] = {}
         self._attempt: Attempt | None = None
         self._gripper = 1.0
@@ -93,7 +94,7 @@ class LiberoEnv:
         """Free the compiled model and its OpenGL context; a later reset builds them again."""
         if self.task_env is not None:
             self.task_env.close()
-        self.task_env, self._task, self._attempt = None, None, None
+        self.task_env, self._culling, self._task, self._attempt = None, None, None, None
 
     def _start_of(self, spec: EpisodeSpec) -> tuple[Task, np.ndarray]:
         if spec.env != self.spec:
@@ -107,12 +108,15 @@ class LiberoEnv:
     def _compile(self, task: Task) -> None:
         self.close()
         prepare(self._assets)  # another Env of this process may use other assets
+        from worldagen.envs.libero.culling import Culling  # imports MuJoCo, which may be imported by now
+
         with _seeded(0):
             self.task_env = _build(task, self.spec)
         for name in self.task_env.observation_names:
             self.task_env.modify_observable(name, "enabled", False)
         apply_shifts(self.sim, PRIMARY, self.spec.shifts)
         model = self.sim.model
+        self._culling = Culling(model._model)
         # The parts of the model that an episode changes: fixture poses, and which sites show (a burner that is on).
         self._pristine = {name: getattr(model, name).copy() for name in ("body_pos", "body_quat", "site_rgba")}
         self._task = task
@@ -173,7 +177,9 @@ class LiberoEnv:
     def _render(self, camera: str) -> np.ndarray:
         size = self.spec.image_size
         self.sim._render_context_offscreen.gl_ctx.make_current()
-        return np.ascontiguousarray(self.sim.render(size, size, camera_name=camera)[::-1])  # OpenGL's rows go upwards
+        with self._culling(self.sim.data._data, self.sim.model.camera_name2id(camera)):
+            image = self.sim.render(size, size, camera_name=camera)
+        return np.ascontiguousarray(image[::-1])  # OpenGL's rows go upwards
 
     def _robot_state(self) -> np.ndarray:
         """Rotation as in LIBERO's data sets: the hand's, as an axis-angle vector with an angle from 0 to 2 pi, which is
@@ -192,7 +198,9 @@ def _build(task: Task, spec: EnvSpec) -> Any:
     from libero.libero.envs.bddl_utils import get_problem_info
     from robosuite import load_controller_config
 
-    problem = TASK_MAPPING[get_problem_info(str(task.bddl_file))["problem_name"]]
+    from worldagen.envs.libero.stepping import lean  # imports robosuite, which may be imported by now
+
+    problem = lean(TASK_MAPPING[get_problem_info(str(task.bddl_file))["problem_name"]])
     if spec.visuals == "light":
         problem = with_model_xml(problem, partial(light_xml, image_size=spec.image_size))
     return problem(
