@@ -29,8 +29,8 @@ MAX_DEPTH = 0.003
 """Metres by which bodies may overlap once settled."""
 MAX_PUSH = 0.01
 """Metres by which settling may move an object sideways."""
-MAX_RISE = 0.11
-"""Metres by which it may fall or rise: LIBERO starts objects up to 11 cm above their place or 4 cm inside the floor."""
+MAX_RISE = 0.17
+"""Metres by which it may fall or rise: LIBERO starts objects up to 16 cm above their place or 4 cm inside the floor."""
 
 
 @pytest.fixture(scope="module")

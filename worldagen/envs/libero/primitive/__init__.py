@@ -9,14 +9,17 @@ Joint, site and box dimensions are LIBERO's own (MIT licence, https://github.com
 
 from pathlib import Path
 
+from worldagen.envs.libero.primitive.appliances import APPLIANCES
 from worldagen.envs.libero.primitive.arenas import ARENAS, write_textures
 from worldagen.envs.libero.primitive.containers import CONTAINERS
+from worldagen.envs.libero.primitive.cookware import COOKWARE
 from worldagen.envs.libero.primitive.fixtures import FIXTURES
 from worldagen.envs.libero.primitive.groceries import GROCERIES
 from worldagen.envs.libero.primitive.mjcf import thing_xml
+from worldagen.envs.libero.primitive.stationery import STATIONERY
 from worldagen.envs.libero.primitive.tableware import TABLEWARE
 
-THINGS = (*GROCERIES, *TABLEWARE, *CONTAINERS, *FIXTURES)
+THINGS = (*GROCERIES, *TABLEWARE, *COOKWARE, *STATIONERY, *CONTAINERS, *FIXTURES, *APPLIANCES)
 SUITES = ("libero_goal", "libero_object", "libero_spatial")
 """The suites whose objects and scenes are in the tables."""
 

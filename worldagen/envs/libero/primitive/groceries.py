@@ -4,6 +4,7 @@ Dimensions follow the collision boxes of LIBERO's own models. Cans, bottles and 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from worldagen.envs.libero.primitive.shapes import (
     Body,
@@ -48,12 +49,12 @@ def carton(size: Triple, centre: Triple, colour: Colour, stripe: Colour, share: 
 
 
 def can(label: Colour, band: Colour) -> tuple[Shape, ...]:
-    """A tin can of 62 mm across and 75 mm high, gripped around its label."""
+    """A tin can 6 cm across and 75 mm high."""
     upright = (
-        *map(unseen, prism(6, 0.031, 0.0376, (0, 0, 0), label)),
-        scenery(cylinder(0.031, 0.0376, (0, 0, 0), TIN)),
-        scenery(cylinder(0.0316, 0.032, (0, 0, 0), label)),
-        scenery(cylinder(0.0319, 0.009, (0, 0, 0), band)),
+        *map(unseen, prism(6, 0.03, 0.0376, (0, 0, 0), label)),
+        scenery(cylinder(0.0305, 0.0376, (0, 0, 0), TIN)),
+        scenery(cylinder(0.031, 0.032, (0, 0, 0), label)),
+        scenery(cylinder(0.0313, 0.009, (0, 0, 0), band)),
         scenery(cylinder(0.024, 0.0381, (0, 0, 0), label)),
     )
     return moved(standing(upright), (0, -0.0006, -0.003))
@@ -108,9 +109,9 @@ def gable_carton(colour: Colour, band: Colour) -> tuple[Shape, ...]:
     return standing(upright)
 
 
-def hope(name: str, body: Body, bottom: float, top: float, radius: float) -> Thing:
+def grocery(name: str, body: Body, **offsets: float) -> Thing:
     """An object of the folder that holds LIBERO's groceries."""
-    return Thing(f"stable_hope_objects/{name}/{name}.xml", body, bottom, top, radius)
+    return Thing(f"stable_hope_objects/{name}/{name}.xml", body, **offsets)
 
 
 BUTTER = carton((0.0381, 0.0198, 0.0087), (0, 0, 0), YELLOW, RED, (0.25, 1.02, 1.04))
@@ -118,16 +119,20 @@ CREAM_CHEESE = carton((0.0406, 0.0213, 0.0089), (0, 0, 0), BLUE, WHITE, (0.44, 1
 PUDDING = carton((0.0401, 0.0232, 0.0137), (-0.0005, 0, 0.0006), BROWN, (0.95, 0.7, 0.75), (0.4, 1.02, 1.04))
 COOKIES = carton((0.031, 0.0413, 0.0094), (0, 0, 0), SKY, (0.6, 0.35, 0.15), (0.6, 0.6, 1.04))
 
+# The one bottle whose shapes LIBERO keeps in a body of their own, half a bottle higher.
+RAISED_DRESSING = replace(weighed(0.0218, salad_dressing()), name="bottle", pos=(0, 0.05, 0))
+
 GROCERIES = (
-    hope("alphabet_soup", weighed(0.0259, can(GOLD, WHITE)), bottom=-0.04, top=0.04, radius=0.025),
-    hope("tomato_sauce", weighed(0.0266, can(RED, LEAF)), bottom=-0.06, top=0.04, radius=0.025),
-    hope("bbq_sauce", weighed(0.0122, bbq_sauce()), bottom=-0.06, top=0.06, radius=0.015),
-    hope("ketchup", weighed(0.0232, ketchup()), bottom=-0.06, top=0.04, radius=0.025),
-    hope("salad_dressing", weighed(0.0218, salad_dressing()), bottom=-0.06, top=0.04, radius=0.025),
-    hope("milk", weighed(0.0317, gable_carton(WHITE, SKY)), bottom=-0.06, top=0.04, radius=0.03),
-    hope("orange_juice", weighed(0.0317, gable_carton(ORANGE, WHITE)), bottom=-0.06, top=0.04, radius=0.025),
-    hope("butter", weighed(0.0052, BUTTER), bottom=-0.02, top=0.02, radius=0.02),
-    hope("cream_cheese", weighed(0.0062, CREAM_CHEESE), bottom=-0.025, top=0.025, radius=0.03),
-    hope("chocolate_pudding", weighed(0.0102, PUDDING), bottom=-0.06, top=0.04, radius=0.025),
-    hope("cookies", weighed(0.0096, COOKIES), bottom=-0.06, top=0.04, radius=0.025),
+    grocery("alphabet_soup", weighed(0.0259, can(GOLD, WHITE)), bottom=-0.04),
+    grocery("tomato_sauce", weighed(0.0266, can(RED, LEAF))),
+    grocery("bbq_sauce", weighed(0.0122, bbq_sauce()), top=0.06, radius=0.015),
+    grocery("ketchup", weighed(0.0232, ketchup())),
+    grocery("salad_dressing", weighed(0.0218, salad_dressing())),
+    grocery("new_salad_dressing", Body("object", children=(RAISED_DRESSING,))),
+    grocery("milk", weighed(0.0317, gable_carton(WHITE, SKY)), radius=0.03),
+    grocery("orange_juice", weighed(0.0317, gable_carton(ORANGE, WHITE))),
+    grocery("butter", weighed(0.0052, BUTTER), bottom=-0.02, top=0.02, radius=0.02),
+    grocery("cream_cheese", weighed(0.0062, CREAM_CHEESE), bottom=-0.025, top=0.025, radius=0.03),
+    grocery("chocolate_pudding", weighed(0.0102, PUDDING)),
+    grocery("cookies", weighed(0.0096, COOKIES)),
 )

@@ -70,13 +70,16 @@ class Body:
 
 @dataclass(frozen=True)
 class Thing:
-    """One object file: its path in the tree, its bodies, and the offsets by which LIBERO places it."""
+    """One object file: its path in the tree, its bodies, and the offsets by which LIBERO places it.
+
+    LIBERO gives nearly everything the same offsets, whatever its size; most objects therefore start in the air.
+    """
 
     file: str
     body: Body
-    bottom: float
-    top: float
-    radius: float
+    bottom: float = -0.06
+    top: float = 0.04
+    radius: float = 0.025
 
 
 def box(size: Triple, pos: Triple, colour: Colour, quat: Quaternion = (1.0, 0.0, 0.0, 0.0)) -> Shape:

@@ -56,12 +56,15 @@ def ramekin() -> tuple[Shape, ...]:
 
 
 def plate() -> tuple[Shape, ...]:
-    """A square middle and a shallow octagonal rim."""
+    """A flat middle and a shallow rim.
+
+    Smaller (58 mm, not 66 mm) and flatter than LIBERO's, into whose rim some initial states let a bowl fall.
+    """
     return (
-        unseen(box((0.0306, 0.0306, 0.0022), (0, 0, 0.0031), WHITE)),
+        *map(unseen, prism(4, 0.0315, 0.0022, (0, 0, 0.0031), WHITE)),
         scenery(cylinder(0.033, 0.0016, (0, 0, 0.0021), WHITE)),
-        *ring(8, 0.0483, 0.007, (0.0191, 0.0285, 0.00254), lean=-19.6, colour=WHITE),
-        *(scenery(shape) for shape in ring(16, 0.0615, 0.0145, (0.0025, 0.0125, 0.0016), lean=-19.6, colour=RED)),
+        *ring(16, 0.0445, 0.0045, (0.0135, 0.0115, 0.0016), lean=-10, colour=WHITE),
+        *(scenery(shape) for shape in ring(16, 0.0565, 0.0082, (0.0025, 0.0116, 0.0014), lean=-10, colour=RED)),
     )
 
 
@@ -132,25 +135,20 @@ def wine_bottle() -> tuple[Shape, ...]:
     return (*map(unseen, solid), *map(scenery, drawn))
 
 
-def dish(file: str, body: Body) -> Thing:
-    """A thing with the offsets that LIBERO gives nearly everything, whatever its size."""
-    return Thing(file, body, bottom=-0.06, top=0.04, radius=0.025)
-
-
 def scanned(name: str, body: Body) -> Thing:
     """A thing of the folder that holds what was scanned from real ones."""
-    return dish(f"stable_scanned_objects/{name}/{name}.xml", body)
+    return Thing(f"stable_scanned_objects/{name}/{name}.xml", body)
 
 
 def modelled(name: str, body: Body) -> Thing:
     """A thing of the folder that holds what was modelled by hand."""
-    return dish(f"turbosquid_objects/{name}/{name}.xml", body)
+    return Thing(f"turbosquid_objects/{name}/{name}.xml", body)
 
 
 TABLEWARE = (
     scanned("akita_black_bowl", Body("object", bowl())),
     scanned("white_bowl", weighed(0.0021, white_bowl())),
-    scanned("plate", Body("object", plate(), density=108)),
+    scanned("plate", weighed(0.0115, plate())),
     scanned("glazed_rim_porcelain_ramekin", weighed(0.0097, ramekin())),
     modelled("porcelain_mug", weighed(0.0165, porcelain_mug())),
     modelled("red_coffee_mug", weighed(0.0294, red_coffee_mug())),
