@@ -45,3 +45,15 @@ def test_it_is_the_same_simulator(env: gymnasium.Env) -> None:
         action = env.action_space.sample()
         expected, (observation, *_) = own.step([action]).observation, env.step(action)
     own.close()
+
+
+def test_several_in_one_process_draw_each_their_own_pictures() -> None:
+    """robosuite frees what a simulator drew with in whatever OpenGL context is current."""
+    first, second = (gymnasium.make("worldagen/LiberoGoal-v0", **SETTINGS) for _ in range(2))
+    first.reset(seed=0)
+    before, _ = second.reset(seed=0)
+    first.close()
+    after, _ = second.reset(seed=0)
+    for name in ("primary", "wrist"):
+        np.testing.assert_array_equal(before[name], after[name])
+    second.close()

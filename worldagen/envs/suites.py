@@ -70,7 +70,13 @@ def prepare_env(config: EnvConfig) -> EnvSpec:
     ConfigError for impossible shifts.
     """
     shifts = configured_shifts(config)
-    settings = {"suite": config.suite, "image_size": config.image_size, "visuals": config.visuals, "shifts": shifts}
+    settings = {
+        "suite": config.suite,
+        "image_size": config.image_size,
+        "wrist_image_size": config.wrist_image_size,
+        "visuals": config.visuals,
+        "shifts": shifts,
+    }
     if ":" in config.suite:
         return EnvSpec(**settings)  # type: ignore[arg-type]
     if config.suite.startswith("calvin_"):

@@ -93,6 +93,7 @@ class LiberoEnv:
     def close(self) -> None:
         """Free the compiled model and its OpenGL context; a later reset builds them again."""
         if self.task_env is not None:
+            self._draw_here()  # what is freed is freed in the current context, which may be another simulator's
             self.task_env.close()
         self.task_env, self._culling, self._task, self._attempt = None, None, None, None
 
@@ -175,11 +176,15 @@ class LiberoEnv:
         return Observation(primary, self._render(WRIST), self._robot_state())
 
     def _render(self, camera: str) -> np.ndarray:
-        size = self.spec.image_size
-        self.sim._render_context_offscreen.gl_ctx.make_current()
+        size = (self.spec.wrist_image_size if camera == WRIST else 0) or self.spec.image_size
+        self._draw_here()
         with self._culling(self.sim.data._data, self.sim.model.camera_name2id(camera)):
             image = self.sim.render(size, size, camera_name=camera)
         return np.ascontiguousarray(image[::-1])  # OpenGL's rows go upwards
+
+    def _draw_here(self) -> None:
+        """Make this simulator's OpenGL context the current one; robosuite leaves that to the caller."""
+        self.sim._render_context_offscreen.gl_ctx.make_current()
 
     def _robot_state(self) -> np.ndarray:
         """Rotation as in LIBERO's data sets: the hand's, as an axis-angle vector with an angle from 0 to 2 pi, which is
@@ -202,7 +207,7 @@ def _build(task: Task, spec: EnvSpec) -> Any:
 
     problem = lean(TASK_MAPPING[get_problem_info(str(task.bddl_file))["problem_name"]])
     if spec.visuals == "light":
-        problem = with_model_xml(problem, partial(light_xml, image_size=spec.image_size))
+        problem = with_model_xml(problem, partial(light_xml, image_size=max(spec.image_size, spec.wrist_image_size)))
     return problem(
         str(task.bddl_file),
         robots=["Panda"],
