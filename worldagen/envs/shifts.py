@@ -39,12 +39,13 @@ SHIFTS = {
         (LIBERO, CALVIN),
     ),
     "light": Kind(
-        "brightness, tint and direction of the light",
+        "brightness and tint of the light; in LIBERO also its direction",
         "0.65 times as bright, red, green and blue each up to 1.3 times more or less, turned by 90 degrees",
         (LIBERO, CALVIN),
     ),
     "colour": Kind(
-        "each surface's colour or texture, the robot's excepted, is mixed with a colour of its own",
+        "each surface's colour or texture is mixed with a colour of its own; not the robot's, nor CALVIN's blocks and "
+        "lamps, which are told by their colours",
         "60 % of the new colour",
         (LIBERO, CALVIN),
     ),
@@ -65,6 +66,7 @@ SHIFTS = {
 
 _RATIOS = {"friction": 2.0, "mass": 4.0, "action_scale": 1.6}
 _COLOUR_SHARE = 0.6
+_UP = np.array([0.0, 0.0, 1.0])
 _RAISED = 0.05
 _DELAY = 2.0
 PIXEL_NOISE, POSITION_NOISE, ROTATION_NOISE = 25.0, 0.005, 0.02
@@ -109,13 +111,16 @@ class CameraTurn:
     elevation: float
     roll: float
 
-    def applied(self, position: np.ndarray, axes: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A camera's new position (3,) and axes (3, 3), after circling the `target` (3,) that it looks at.
+    def applied(self, position: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A camera's new position (3,) and axes (3, 3), after circling what it looks at: the point on its line of sight
+        nearest to the vertical through the middle of the workspace (0, 0).
 
         Columns of `axes` are what is right, up and behind, in world coordinates, whose z points up.
         """
-        circling = rotation(np.array([0.0, 0.0, 1.0]), self.azimuth) @ rotation(axes[:, 0], -self.elevation)
-        return target + circling @ (position - target), circling @ axes @ rotation(np.array([0.0, 0, 1]), self.roll)
+        sight = -axes[:, 2]
+        target = position - sight * (position[:2] @ sight[:2]) / (sight[:2] @ sight[:2])
+        circling = rotation(_UP, self.azimuth) @ rotation(axes[:, 0], -self.elevation)
+        return target + circling @ (position - target), circling @ axes @ rotation(_UP, self.roll)
 
 
 def camera_turn(shift: Shift) -> CameraTurn:

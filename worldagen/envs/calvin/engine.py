@@ -3,6 +3,7 @@
 Everything above (the Env, task rules, experts, shifts) knows a simulator only through `Engine`.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -35,7 +36,12 @@ class Engine(Protocol):
     body_ids: dict[str, int]
     """pybullet's unique id of every body but the robot: `table`, `plane`, `block_red`, `block_blue`, `block_pink`."""
 
-    def reset(self, robot_obs: np.ndarray, scene_obs: np.ndarray) -> None: ...
+    static_view: Sequence[float]
+    """OpenGL view matrix of the static camera, 16 numbers column by column. Setting it moves the camera, for good."""
+
+    def reset(self, robot_obs: np.ndarray, scene_obs: np.ndarray) -> None:
+        """Load the scene anew (nothing stays of what was changed through `client`) and start from this state."""
+        ...
 
     def step(self, action: np.ndarray) -> None:
         """One control step at 30 Hz: 8 physics steps of 1/240 s."""

@@ -7,7 +7,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from worldagen.config.checks import suggest
-from worldagen.envs.calvin.engine import make_engine
+from worldagen.envs.calvin.engine import Camera, make_engine
+from worldagen.envs.calvin.shifts import change_scene, lit, turn_camera
 from worldagen.envs.calvin.states import initial_state
 from worldagen.envs.calvin.tasks import TASKS, instructions
 from worldagen.envs.stepping import Attempt, execute
@@ -24,6 +25,7 @@ class CalvinEnv:
     def __init__(self, spec: EnvSpec) -> None:
         self.spec = spec
         self.engine = make_engine(spec)
+        turn_camera(self.engine, spec.shifts)
         self.task, self.instruction = "", ""
         self._attempt: Attempt | None = None
         self._start: dict[str, Any] = {}
@@ -39,6 +41,7 @@ class CalvinEnv:
             _check_task(task)
         robot_obs, scene_obs = initial_state(spec.env.suite, spec.task, spec.init_state)
         self.engine.reset(robot_obs, scene_obs)
+        change_scene(self.engine, spec.env.shifts)
         self._gripper = float(robot_obs[14])
         self._begin(spec, spec.task)
         return self._observe()
@@ -74,11 +77,14 @@ class CalvinEnv:
         return self.engine.completed(self._start, self.engine.info(), self.task)
 
     def _observe(self, primary: np.ndarray | None = None) -> Observation:
-        wrist = self.engine.render("gripper", self.spec.wrist_image_size or self.spec.image_size)
+        wrist = self._render("gripper", self.spec.wrist_image_size or self.spec.image_size)
         return Observation(self._primary() if primary is None else primary, wrist, self._robot_state())
 
     def _primary(self) -> np.ndarray:
-        return self.engine.render("static", self.spec.image_size)
+        return self._render("static", self.spec.image_size)
+
+    def _render(self, camera: Camera, size: int) -> np.ndarray:
+        return lit(self.engine.render(camera, size), self.spec.shifts)
 
     def _robot_state(self) -> np.ndarray:
         robot_obs = self.engine.robot_obs()

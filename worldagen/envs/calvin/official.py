@@ -1,6 +1,7 @@
 """The Engine around the unmodified calvin_env package: its PlayTableSimEnv and its task oracle."""
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ class OfficialEngine:
 
         self._oracle = Tasks(tasks)
         self._info: dict[str, Any] = {}
+
+    @property
+    def static_view(self) -> Sequence[float]:
+        return self._cameras["static"].viewMatrix
+
+    @static_view.setter
+    def static_view(self, matrix: Sequence[float]) -> None:
+        self._cameras["static"].viewMatrix = matrix
 
     def reset(self, robot_obs: np.ndarray, scene_obs: np.ndarray) -> None:
         """Build the scene anew (50 ms): contacts, button states and solver caches survive calvin_env's own reset."""

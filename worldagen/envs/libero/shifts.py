@@ -51,16 +51,8 @@ def _turn_camera(sim: Any, name: str, shift: Shift) -> None:
     camera = model.camera(name)
     flat = np.zeros(9)
     mujoco.mju_quat2Mat(flat, camera.quat)
-    axes = flat.reshape(3, 3)
-    position, axes = numbers.camera_turn(shift).applied(camera.pos, axes, _looked_at(camera.pos, axes))
-    camera.pos[:] = position
+    camera.pos[:], axes = numbers.camera_turn(shift).applied(camera.pos, flat.reshape(3, 3))
     mujoco.mju_mat2Quat(camera.quat, axes.ravel())
-
-
-def _looked_at(position: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """The point on the line of sight that is nearest to the vertical through the middle of the workspace (0, 0)."""
-    sight = -axes[:, 2]
-    return position - sight * (position[:2] @ sight[:2]) / (sight[:2] @ sight[:2])
 
 
 def _lower_robot(sim: Any, camera: str, metres: float) -> None:
