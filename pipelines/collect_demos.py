@@ -3,7 +3,7 @@
 from worldagen.cli import main
 from worldagen.cluster import connect
 from worldagen.config import Config
-from worldagen.envs.suites import prepare_env
+from worldagen.envs.suites import in_words, prepare_env
 from worldagen.evaluation.episodes import known_tasks
 from worldagen.rollout.demos import available_init_states, collect, demos_folder, table
 from worldagen.run_folder import open_run_folder
@@ -14,7 +14,7 @@ def run(config: Config) -> None:
     open_run_folder(config)
     env = prepare_env(config.env)
     connect(config)
-    print(f"{env.suite}: {env.assets} assets, {env.visuals} visuals")
+    print(in_words(env))
     print(table(collect(config, env, tasks)))
     print(f"demonstrations: {demos_folder(config)}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from worldagen.cli import main
 from worldagen.cluster import connect
 from worldagen.config import Config, ConfigError
-from worldagen.envs.suites import prepare_env
+from worldagen.envs.suites import in_words, prepare_env
 from worldagen.evaluation.chains import compare_lengths, summarise
 from worldagen.evaluation.episodes import evaluate, evaluated_tasks, evaluation_specs
 from worldagen.evaluation.protocols import PROTOCOLS, describe_protocol
@@ -57,8 +57,7 @@ def given_adapter(config: Config, base: str) -> Path:
 def report(config: Config, env: EnvSpec, fingerprint: str, outcomes: dict[str, tuple[Outcome, ...]]) -> list[str]:
     """What was run, what came of it and, with an adapter, whether that made a difference."""
     protocol = PROTOCOLS.get(config.evaluation.protocol)
-    drawn = f"{env.engine} engine, {env.renderer} renderer" if env.engine else f"{env.assets} assets"
-    lines = [f"{env.suite}, {drawn}, {env.visuals} visuals, checkpoint {fingerprint}"]
+    lines = [f"{in_words(env)}, checkpoint {fingerprint}"]
     if protocol:
         lines += describe_protocol(config, env)
     chains = protocol is not None and protocol.chains

@@ -10,7 +10,7 @@ from pathlib import Path
 from worldagen.cli import main
 from worldagen.cluster import connect
 from worldagen.config import Config
-from worldagen.envs.suites import prepare_env
+from worldagen.envs.suites import in_words, prepare_env
 from worldagen.report.page import write_report
 from worldagen.results import SweepResults
 from worldagen.rollout.demos import collect
@@ -39,7 +39,7 @@ def sweep(config: Config, folder: Path, unit: Unit, file: Path) -> SweepResults:
     """Run what is missing, on Ray; write results and report; tell MLflow."""
     env = prepare_env(config.env)
     connect(config)
-    print(f"{unit.name}: {env.assets} assets, {env.visuals} visuals; results in {folder}")
+    print(f"{in_words(env)}; results in {folder}")
     tracked = mlflow_log.open_sweep(config, folder.name)
     if config.checkpoint:
         checkpoint = given_checkpoint(config)

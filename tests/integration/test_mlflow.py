@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from worldagen.config import Config
+from worldagen.config import Config, EnvConfig
 from worldagen.tracking import mlflow_log
 from worldagen.tracking.mlflow_log import TrackedSweep
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    return Config(run_dir=str(tmp_path_factory.mktemp("run")))
+    return Config(run_dir=str(tmp_path_factory.mktemp("run")), env=EnvConfig(shifts={"camera": 0.5}))
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,7 @@ def test_store_lies_in_the_run_folder(config: Config, sweep: TrackedSweep, clien
     run = client.get_run(sweep.run_id)
     assert run.info.run_name == "sweep of a test" and run.data.tags["assets"] == "primitive"
     assert run.data.params["ttt.learning_rate"] == "[0.0003, 0.003]"
+    assert run.data.params["env.shifts.camera"] == "0.5"
     assert len(run.data.params) > 80
     assert run.info.artifact_uri.startswith((Path(config.run_dir) / "mlartifacts").as_uri())
 

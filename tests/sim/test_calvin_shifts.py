@@ -1,6 +1,5 @@
 """Each shift changes what it should in CALVIN, and nothing else, with every engine at hand."""
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -14,10 +13,9 @@ from worldagen.envs.calvin.package import find_checkout
 from worldagen.types import EnvSpec, EpisodeSpec, Observation, PolicySpec, Shift
 
 Engine = Literal["", "calvin_env", "native"]
-HAS_NATIVE = importlib.util.find_spec("worldagen.envs.calvin.native") is not None
 ENGINES = [
     pytest.param("calvin_env", marks=pytest.mark.skipif(find_checkout() is None, reason="no checkout of calvin_env")),
-    pytest.param("native", marks=pytest.mark.skipif(not HAS_NATIVE, reason="no native engine")),
+    "native",
 ]
 SEEN = ("camera", "light", "colour")
 ACTIONS = np.random.default_rng(0).uniform(-1, 1, (10, 7))

@@ -68,6 +68,8 @@ def test_the_plan_counts_what_will_run() -> None:
     assert "evaluation   52 episodes of at most 200 steps (10 in each arm)" in text  # 5 arms x 10, 2 videos
     assert "12 + 4 held-out episodes" in text
     assert "40 demonstrations" in text
+    assert "shifts       none" in text
+    assert "shifts       sensor_noise 0.5" in describe(config("env.shifts.sensor_noise=0.5"))
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,7 @@ def test_the_plan_counts_what_will_run() -> None:
         ("env.tasks=[push,pul]", r"env.tasks: .* has no task 'pul'; did you mean 'pull'"),
         ("evaluation.tasks=[shove]", r"evaluation.tasks: .* has no task 'shove'"),
         ("env.tasks=[push]", "name two or more"),
+        ("env.shifts.sensor_nose=1", r"env.shifts: unknown shift 'sensor_nose'; did you mean 'sensor_noise'"),
         ("evaluation.episodes_per_task=51", "push has 50 initial states"),
         ("explore.step_limit=9", "shorter than one window"),
         ("env.suite=tests.fake_suite:Missing", "Missing"),

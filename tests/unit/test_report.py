@@ -99,6 +99,14 @@ def test_what_was_measured_on_is_told(html: str) -> None:
     assert "not with published LIBERO scores" in words
 
 
+def test_shifts_are_told(tmp_path: Path, html: str) -> None:
+    results = make_results(tmp_path, media=False)
+    shifted = {**results.config["env"], "shifts": {"camera": 0.5, "mass": 1.0}, "shift_seed": 3}
+    page = bare_page(dataclasses.replace(results, config={**results.config, "env": shifted}))
+    assert "camera 0.5, mass 1.0, seed 3" in Page(page).words
+    assert "<dt>shifts</dt>" not in html
+
+
 def test_official_assets_and_full_visuals_need_no_notice(tmp_path: Path) -> None:
     results = dataclasses.replace(make_results(tmp_path, media=False), assets="official", visuals="full")
     assert "published LIBERO scores" not in bare_page(results)

@@ -1,6 +1,7 @@
 """Shifts as numbers, in a configuration, and between a policy and any simulator."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from tests.fakes import SUITE, FakeEnv, spec
 from worldagen.config import ConfigError, EnvConfig, load
 from worldagen.envs import shifts as numbers
 from worldagen.envs.base import make_env, possible_shifts
-from worldagen.envs.suites import prepare_env
+from worldagen.envs.suites import in_words, prepare_env
 from worldagen.rollout.episode import run_episode
 from worldagen.rollout.policies import RandomPolicy
 from worldagen.types import EnvSpec, EpisodeSpec, Shift, StepOut
@@ -205,6 +206,15 @@ def test_a_configuration_gives_sorted_shifts_without_those_of_no_strength() -> N
         Shift(name="sensor_noise", strength=0.5, seed=3),
     )
     assert prepare_env(EnvConfig(suite=SUITE)).shifts == ()
+
+
+def test_shifts_are_part_of_what_a_result_is_named_after() -> None:
+    env = prepare_env(EnvConfig(suite=SUITE, shifts={"sensor_noise": 0.5, "action_scale": 1.0}, shift_seed=3))
+    assert "shifted: action_scale 1 (seed 3), sensor_noise 0.5 (seed 3)" in in_words(env)
+    assert "shift" not in in_words(prepare_env(EnvConfig(suite=SUITE)))
+    episode = dataclasses.replace(spec(), env=env)
+    assert EpisodeSpec.from_dict(json.loads(json.dumps(dataclasses.asdict(episode)))) == episode, "as the log keeps it"
+    assert episode.key != spec().key
 
 
 @pytest.mark.parametrize(

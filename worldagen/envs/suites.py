@@ -63,6 +63,13 @@ def configured_shifts(config: EnvConfig) -> tuple[Shift, ...]:
     return tuple(shift for shift in shifts if shift.strength)
 
 
+def in_words(env: EnvSpec) -> str:
+    """What a simulator's results are to be named after: suite, what draws it, shifts."""
+    drawn = f"{env.engine} engine, {env.renderer} renderer" if env.engine else f"{env.assets} assets"
+    shifts = ", ".join(f"{shift.name} {shift.strength:g} (seed {shift.seed})" for shift in env.shifts)
+    return f"{env.suite}, {drawn}, {env.visuals} visuals" + (f", shifted: {shifts}" if shifts else "")
+
+
 def prepare_env(config: EnvConfig) -> EnvSpec:
     """Find what the simulator needs on this machine (OpenGL, assets) and say what every episode will run in.
 

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 
 from worldagen.config import Config, ConfigError
-from worldagen.envs.suites import task_infos
+from worldagen.envs.suites import configured_shifts, task_infos
 from worldagen.evaluation.episodes import evaluated_tasks, evaluation_specs, known_tasks
 from worldagen.evaluation.protocols import PROTOCOLS
 from worldagen.models import checkpoint
@@ -42,6 +42,7 @@ def plan_unit(config: Config) -> Unit:
     """The unit of `config`. Raises ConfigError for whatever would stop the sweep later and can be known now."""
     infos = task_infos(config.env.suite)
     known, tasks = known_tasks(config), evaluated_tasks(config)
+    configured_shifts(config.env)
     if config.evaluation.protocol and PROTOCOLS[config.evaluation.protocol].chains:
         raise ConfigError(
             f"evaluation.protocol={config.evaluation.protocol}: a sweep compares arms by single tasks; "
@@ -115,9 +116,11 @@ def describe(config: Config) -> str:
     evaluated = per_arm * (1 + trials * len(counts)) + 2 * min(config.evaluation.videos, per_arm)
     explored = explore.episodes + explore.heldout_episodes
     demonstrated = 0 if config.checkpoint else len(unit.instructions) * config.demos.episodes_per_task
+    shifts = ", ".join(f"{shift.name} {shift.strength:g}" for shift in configured_shifts(config.env))
     lines = [
         f"run folder   {config.run_dir}",
         f"unit         {unit.name}: one adapter for {', '.join(unit.tasks)}",
+        f"shifts       {shifts or 'none'}",
         f"pretraining  {demonstrated} demonstrations, {config.pretrain.steps} steps (skipped where already done)"
         if demonstrated
         else f"pretraining  none: checkpoint {config.checkpoint}",

@@ -1,5 +1,6 @@
 """CALVIN's two cameras, at any size."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,17 +15,18 @@ _STATIC_LENS = {"fov": 10, "aspect": 1, "nearVal": 0.01, "farVal": 10}
 _GRIPPER_LENS = {"fov": 75, "aspect": 1, "nearVal": 0.01, "farVal": 2}
 
 
-def render(client: Any, robot: Panda, camera: Camera, size: int) -> np.ndarray:
+def render(client: Any, robot: Panda, camera: Camera, size: int, static_view: Sequence[float]) -> np.ndarray:
     """uint8 (size, size, 3). The view has no camera of its own for other names: raises KeyError."""
     lens = {"static": _STATIC_LENS, "gripper": _GRIPPER_LENS}[camera]
-    view = _static_view(client) if camera == "static" else _gripper_view(client, robot)
+    view = static_view if camera == "static" else _gripper_view(client, robot)
     image = client.getCameraImage(
         width=size, height=size, viewMatrix=view, projectionMatrix=client.computeProjectionMatrixFOV(**lens)
     )
     return np.ascontiguousarray(np.reshape(image[2], (size, size, 4))[:, :, :3])
 
 
-def _static_view(client: Any) -> tuple[float, ...]:
+def static_view(client: Any) -> tuple[float, ...]:
+    """OpenGL view matrix of CALVIN's static camera."""
     return client.computeViewMatrix(_LOOK_FROM, _LOOK_AT, _UP)
 
 

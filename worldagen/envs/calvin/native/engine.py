@@ -1,12 +1,13 @@
 """CALVIN's play table on plain PyBullet, as an Engine."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from worldagen.envs.calvin.bullet import state_bytes
 from worldagen.envs.calvin.engine import BLOCKS, Camera
-from worldagen.envs.calvin.native.cameras import render
+from worldagen.envs.calvin.native.cameras import render, static_view
 from worldagen.envs.calvin.native.errors import NativeError
 from worldagen.envs.calvin.native.info import world_info
 from worldagen.envs.calvin.native.layouts import LAYOUTS
@@ -27,6 +28,7 @@ class NativeEngine:
         self._urdfs, self._layout = urdfs_of(spec), LAYOUTS[spec.suite]
         self.client = connect()
         self._world = build_world(self.client, self._urdfs, self._layout)
+        self.static_view: Sequence[float] = static_view(self.client)
         self.robot_id = self._world.robot.id
         self.body_ids = {"table": self._world.table, "plane": self._world.plane, **self._world.blocks}
 
@@ -83,7 +85,7 @@ class NativeEngine:
     def render(self, camera: Camera, size: int) -> np.ndarray:
         """uint8 (size, size, 3), RGB, upright."""
         self._check_open()
-        return render(self.client, self._world.robot, camera, size)
+        return render(self.client, self._world.robot, camera, size, self.static_view)
 
     def state_digest(self) -> bytes:
         """Poses, velocities and joint states of all bodies, the lights and the running target pose."""
