@@ -18,7 +18,7 @@ def dispatcher(tmp_path):
     """Opened, but without workers."""
     dispatcher = Dispatcher(PoolConfig(attempts=2), tmp_path, {})
     dispatcher.log = EpisodeLog(tmp_path / "episodes.jsonl")
-    dispatcher.slots = [None]
+    dispatcher.slots = {0: None}
     return dispatcher
 
 

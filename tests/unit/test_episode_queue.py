@@ -39,7 +39,7 @@ def test_who_leaves_takes_its_waiting_episodes_along():
     running = queue.take(None)
     queue.leave("one")
     assert len(queue) == 1 and queue.take(None).runs == {"two"}
-    queue.retry(running)
+    queue.put_back(running)
     assert len(queue) == 0, "nobody waits for it any more"
 
 
@@ -50,8 +50,22 @@ def test_every_episode_is_done_exactly_once_under_random_failures():
         queue.add(one, "run")
     while ticket := queue.take(None):
         if chance.random() < 0.3:
-            queue.retry(ticket)
+            queue.put_back(ticket)
         else:
             queue.done(ticket)
             done.append(ticket.key)
     assert sorted(done) == sorted(one.key for one in specs) and not queue.tickets
+
+
+def test_what_may_kill_its_process_is_given_out_only_to_run_alone():
+    queue = EpisodeQueue()
+    queue.add(spec(seed=0), "run")
+    queue.add(spec(seed=1), "run")
+    ticket = queue.take(None)
+    ticket.alone = True
+    queue.put_back(ticket)
+    assert len(queue) == 1 and queue.take(None) is not ticket and queue.take(None) is None
+    assert queue.take_alone() is ticket and queue.take_alone() is None
+    queue.put_back(ticket)
+    queue.leave("run")
+    assert queue.take_alone() is None, "nobody waits for it any more"

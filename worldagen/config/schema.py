@@ -176,15 +176,21 @@ class PretrainConfig:
 @dataclass
 class PoolConfig:
     workers: int = at_least_zero(0)
-    """Simulator actors; 0 means one per CPU of the cluster."""
+    """Simulator actors; 0 means one per `worker_cpus` CPUs of the cluster, more or fewer as nodes come and go."""
+    envs_per_worker: int = positive(1)
+    """Simulators in each actor, each with its own episodes: while one waits for the policy, another moves."""
     worker_cpus: float = 1.0
     """CPUs reserved for each simulator actor."""
     worker_gpus: float = 0.0
     """GPU share reserved for each simulator actor (EGL rendering on GPU nodes)."""
+    worker_resources: dict[str, float] = field(default_factory=dict)
+    """Custom Ray resources reserved for each simulator actor, e.g. `{simulators: 1}` to keep them on some nodes."""
     attempts: int = positive(3)
     """Times an episode is tried before it ends as crashed."""
     episode_deadline: float = positive(600.0)
     """Seconds after which an episode's worker is considered hung, killed and the episode tried again."""
+    heartbeat: float = positive(120.0)
+    """Seconds without a control step (or the end of a reset) after which the same is done."""
     memory_limit_gb: float = positive(4.0)
     """Resident memory above which a worker is replaced after its episode."""
 
@@ -197,6 +203,8 @@ class InferenceConfig:
     """Requests computed together. 1 makes results independent of batching, bit for bit."""
     max_wait_ms: float = 2.0
     """How long a request waits for others to share its batch."""
+    max_adapters: int = positive(32)
+    """Adapters that a server keeps loaded; the one unused for longest makes room for another."""
     device: str = one_of("cpu", "cuda")
     """`cpu` or `cuda`."""
     threads: int = positive(1)

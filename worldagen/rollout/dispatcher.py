@@ -1,7 +1,9 @@
 """The actor that owns the simulator workers: hands out episodes, replaces what dies, logs what finishes.
 
-Each slot is a coroutine that keeps one worker at work. A worker that dies, exceeds the deadline or grows too large is
-killed and replaced; its episode goes back into the queue. Results reach their runs only after they are in the log.
+Each slot is a coroutine that keeps one worker at work, with a coroutine for each of its lanes. A worker that dies,
+hangs or grows too large is killed and replaced; its episodes go back into the queue. Where several ran in a process
+that died, each is tried again alone, so that only the one that kills processes ends as crashed. Results reach their
+runs only after they are in the log.
 """
 
 import asyncio
@@ -18,10 +20,12 @@ from ray.exceptions import RayError
 
 from worldagen.config import PoolConfig
 from worldagen.rollout.errors import RunError
+from worldagen.rollout.host import Failure, Host
 from worldagen.rollout.log import EpisodeLog
+from worldagen.rollout.metrics import PoolMetrics
 from worldagen.rollout.queue import EpisodeQueue, Group, Ticket
 from worldagen.rollout.stats import PoolStats
-from worldagen.rollout.worker import Attempt, SimWorker
+from worldagen.rollout.worker import SimWorker
 from worldagen.types import EpisodeResult, EpisodeSpec, Status
 
 logger = logging.getLogger(__name__)
@@ -31,6 +35,10 @@ PATIENCE = 10.0
 IDLE_SECONDS = 120.0
 """A worker without work for this long is ended, so that others (training, say) can have its CPU."""
 START_WARNING_SECONDS = 30.0
+UPKEEP_SECONDS = 5.0
+"""How often the pool looks whether the cluster has grown or shrunk, and reports its metrics."""
+ALONE_PATIENCE = 0.2
+"""Seconds until a lane with nothing to do looks again whether what must run alone has found a process."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
@@ -55,8 +63,8 @@ class Dispatcher:
         self.work = asyncio.Event()
         self.runs: dict[str, _Run] = {}
         self.stats = PoolStats()
-        self.slots: list[asyncio.Task[None]] = []
-        self.workers: dict[int, Any] = {}
+        self.slots: dict[int, asyncio.Task[None]] = {}
+        self.hosts: dict[int, Host] = {}
         self.broken: RunError | None = None
 
     async def open(self, servers: Sequence[Any]) -> None:
@@ -64,9 +72,8 @@ class Dispatcher:
         if not self.slots:
             self.servers = servers
             self.log = EpisodeLog(self.storage / "episodes.jsonl")
-            self.slots = [asyncio.create_task(self._slot(index)) for index in range(self._slot_count())]
-            for slot in self.slots:
-                slot.add_done_callback(self._slot_ended)
+            await self._resize()
+            self.upkeep = asyncio.create_task(self._upkeep())
 
     async def exchange(self, run_id: str, specs: Sequence[EpisodeSpec], servers: Sequence[Any]) -> list[EpisodeResult]:
         """Take more specs of a run, give the results it has not seen. Waits a while for the first; may be empty."""
@@ -93,21 +100,35 @@ class Dispatcher:
         self.queue.leave(run_id)
 
     async def report(self) -> PoolStats:
-        self.stats.workers = len(self.workers)
+        self.stats.workers, self.stats.waiting = len(self.hosts), len(self.queue) + len(self.queue.alone)
         return copy.deepcopy(self.stats)
 
     async def close(self) -> None:
         """End the workers and let go of the log. Whoever still waits in `exchange` learns it from the actor's death."""
-        for slot in self.slots:
+        self.upkeep.cancel()
+        for slot in self.slots.values():
             slot.cancel()
-        for worker in self.workers.values():
-            ray.kill(worker)
+        for host in self.hosts.values():
+            host.close()
         self.log.close()
 
-    def _slot_count(self) -> int:
-        if self.config.workers:
-            return self.config.workers
-        return max(1, int(ray.cluster_resources().get("CPU", 1.0) / self.config.worker_cpus))
+    async def _upkeep(self) -> None:
+        metrics = PoolMetrics()
+        while True:
+            await asyncio.sleep(UPKEEP_SECONDS)
+            await self._resize()
+            metrics.show(await self.report())
+
+    async def _resize(self) -> None:
+        """As many slots as the configuration or the cluster says. Only slots without a worker are given up: those of a
+        lost node wait in vain for the CPUs of another."""
+        wanted = self.config.workers or await asyncio.to_thread(_workers_that_fit, self.config)
+        for index in range(wanted):
+            if index not in self.slots:
+                self.slots[index] = asyncio.create_task(self._slot(index))
+                self.slots[index].add_done_callback(self._slot_ended)
+        for index in sorted(set(self.slots) - set(self.hosts), reverse=True)[: max(0, len(self.slots) - wanted)]:
+            self.slots.pop(index).cancel()
 
     def _accept(self, spec: EpisodeSpec, run_id: str, run: _Run) -> None:
         result = self.log.get(spec)
@@ -129,7 +150,7 @@ class Dispatcher:
         while True:
             await self._wait_for_work()
             try:
-                worker = await self._start_worker(index)
+                host = await self._start_host(index)
             except RayError as error:
                 failures += 1
                 logger.warning("a simulator worker did not start: %s", error)
@@ -138,19 +159,25 @@ class Dispatcher:
                     failures = 0
                 continue
             failures = 0
+            self.hosts[index] = host
+            watch = asyncio.create_task(host.watch())
             try:
-                await self._serve(worker)
+                await self._serve(host)
             finally:
-                del self.workers[index]
-                ray.kill(worker)
+                watch.cancel()
+                del self.hosts[index]
+                host.close()
 
-    async def _start_worker(self, index: int) -> Any:
+    async def _start_host(self, index: int) -> Host:
         actor: Any = ray.remote(SimWorker)
+        server = self.servers[index % len(self.servers)] if self.servers else None
         worker = actor.options(
             num_cpus=self.config.worker_cpus,
             num_gpus=self.config.worker_gpus,
+            resources=self.config.worker_resources,
+            scheduling_strategy="SPREAD",
             runtime_env={"env_vars": self.env_vars},
-        ).remote(self.storage / "trajectories", self.servers[index % len(self.servers)] if self.servers else None)
+        ).remote(self.storage / "trajectories", server, self.config.envs_per_worker)
         ready = asyncio.ensure_future(worker.ready.remote())
         try:
             while not (await asyncio.wait([ready], timeout=START_WARNING_SECONDS))[0]:
@@ -159,68 +186,85 @@ class Dispatcher:
                     self.config.worker_cpus,
                     self.config.worker_gpus,
                 )
-            await ready
+            return Host(worker, await ready, self.config)
         except BaseException:
             ray.kill(worker)
             raise
-        self.workers[index] = worker
-        return worker
 
-    async def _serve(self, worker: Any) -> None:
-        """Give `worker` one episode after another. Returns when it has to be replaced or has been idle for long."""
+    async def _serve(self, host: Host) -> None:
+        """Keep `host` busy, first with what must run alone. Returns when it has to be replaced or is idle for long."""
+        while host.usable and (ticket := self.queue.take_alone()):
+            await self._try(host, 0, ticket)
+        lanes = [asyncio.create_task(self._lane(host, lane)) for lane in range(self.config.envs_per_worker)]
+        try:
+            await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            host.usable = False
+            for number, lane in enumerate(lanes):
+                if number not in host.busy:
+                    lane.cancel()
+        for outcome in await asyncio.gather(*lanes, return_exceptions=True):
+            if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
+                raise outcome
+
+    async def _lane(self, host: Host, lane: int) -> None:
+        """One episode after another in one lane."""
         group: Group | None = None
-        while True:
+        while host.usable:
             try:
                 async with asyncio.timeout(IDLE_SECONDS):
                     await self._wait_for_work()
             except TimeoutError:
-                return
-            ticket = self.queue.take(group)
-            if ticket is None:  # another slot was faster
+                if not host.busy:
+                    return
+                continue
+            ticket = self.queue.take(group) if host.usable else None
+            if ticket is None:  # another lane was faster, or what waits must run alone
+                if self.queue.alone and not host.busy:
+                    return
+                await asyncio.sleep(ALONE_PATIENCE)
                 continue
             group = ticket.group
-            if not await self._try(worker, ticket):
-                self.stats.restarts += 1
-                return
+            await self._try(host, lane, ticket)
 
     async def _wait_for_work(self) -> None:
-        while not len(self.queue):
+        while not (len(self.queue) or self.queue.alone):
             self.work.clear()
             await self.work.wait()
 
-    async def _try(self, worker: Any, ticket: Ticket) -> bool:
-        """One try at an episode; returns whether the worker can go on."""
+    async def _try(self, host: Host, lane: int, ticket: Ticket) -> None:
+        """One try at an episode, and what follows from it."""
         start = time.monotonic()
-        deadline = self.config.episode_deadline
-        try:
-            async with asyncio.timeout(deadline):
-                attempt: Attempt = await worker.run.remote(ticket.spec)
-        except TimeoutError:
-            reason = f"exceeded the deadline of {deadline:g} s (pool.episode_deadline)"
-            self._failed(ticket, "timed_out", reason, reason)
-            return False
-        except RayError as error:
-            self._failed(
-                ticket, "crashed", str(error), "its process died: killed, out of memory or a segmentation fault"
-            )
-            return False
-        finally:
-            self.stats.busy_seconds += time.monotonic() - start
-        self.stats.peak_rss_mb = max(self.stats.peak_rss_mb, attempt.peak_rss_mb)
-        if attempt.fatal:
-            self._end_runs(self.queue.done(ticket), attempt.fatal)
-        elif attempt.result is None:
-            self._failed(ticket, "crashed", attempt.error, attempt.error.strip().splitlines()[-1])
+        outcome = await host.attempt(lane, ticket)
+        self.stats.busy_seconds += time.monotonic() - start
+        if isinstance(outcome, Failure):
+            self.stats.restarts += not host.busy
+            self._died(ticket, outcome)
+            return
+        self.stats.peak_rss_mb = max(self.stats.peak_rss_mb, outcome.peak_rss_mb)
+        if outcome.fatal:
+            self._end_runs(self.queue.done(ticket), outcome.fatal)
+        elif outcome.result is None:
+            self._failed(ticket, "crashed", outcome.error, outcome.error.strip().splitlines()[-1])
         else:
-            self._finish(ticket, attempt.result)
-        if attempt.peak_rss_mb > self.config.memory_limit_gb * 1024:
+            self._finish(ticket, outcome.result)
+        if outcome.peak_rss_mb > self.config.memory_limit_gb * 1024 and host.usable:
             logger.warning(
                 "a simulator worker is replaced: it has used %.0f MB, the limit is %g GB (pool.memory_limit_gb)",
-                attempt.peak_rss_mb,
+                outcome.peak_rss_mb,
                 self.config.memory_limit_gb,
             )
-            return False
-        return True
+            self.stats.restarts += 1
+            host.usable = False
+
+    def _died(self, ticket: Ticket, failure: Failure) -> None:
+        """An episode whose process is gone: counted against it only if nothing else can have been the cause."""
+        ticket.alone = ticket.alone or failure.guilty is None
+        if failure.guilty:
+            self._failed(ticket, failure.status, failure.error, failure.reason)
+        else:
+            logger.warning("episode %s of %s runs again: %s", ticket.key, ticket.spec.task, failure.reason)
+            self._put_back(ticket)
 
     def _failed(self, ticket: Ticket, status: Status, error: str, reason: str) -> None:
         spec, attempts = ticket.spec, self.config.attempts
@@ -231,9 +275,13 @@ class Dispatcher:
         if ticket.failures + 1 >= attempts:
             self._finish(ticket, EpisodeResult(spec=spec, status=status, steps=0, error=error))
         else:
-            self.stats.retries += 1
-            self.queue.retry(ticket)
-            self.work.set()
+            ticket.failures += 1
+            self._put_back(ticket)
+
+    def _put_back(self, ticket: Ticket) -> None:
+        self.stats.retries += 1
+        self.queue.put_back(ticket)
+        self.work.set()
 
     def _finish(self, ticket: Ticket, result: EpisodeResult) -> None:
         result = replace(result, attempts=ticket.failures + 1)
@@ -259,3 +307,8 @@ class Dispatcher:
         if not slot.cancelled():
             self.broken = RunError(f"the pool is broken: {slot.exception()!r}")
             self._end_runs(set(self.runs), self.broken)
+
+
+def _workers_that_fit(config: PoolConfig) -> int:
+    """How many workers the living nodes of the cluster hold; one at least, which then waits."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1.0) / config.worker_cpus))

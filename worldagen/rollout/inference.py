@@ -7,6 +7,8 @@ A process that receives an actor's handle imports the module of its class: this 
 """
 
 import asyncio
+import copy
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ from ray.exceptions import RayTaskError
 from worldagen.config import InferenceConfig
 from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.rollout.batching import Batcher
+from worldagen.rollout.metrics import InferenceMetrics
+from worldagen.rollout.stats import InferenceStats
 
 if TYPE_CHECKING:
     from worldagen.rollout.predictor import Predictor
@@ -31,6 +35,7 @@ class InferenceServer:
         self.paths = checkpoint_dir, adapters_dir
         self.config = config
         self.predictor: Predictor | None = None
+        self.stats, self.metrics = InferenceStats(), InferenceMetrics()
         self.batcher = Batcher(self._decide, config.max_batch, config.max_wait_ms)
 
     async def describe(self) -> tuple[str, int]:
@@ -38,21 +43,32 @@ class InferenceServer:
         predictor = await asyncio.get_running_loop().run_in_executor(self.batcher.thread, self._predictor)
         return predictor.fingerprint, predictor.chunks
 
+    async def report(self) -> InferenceStats:
+        return copy.deepcopy(self.stats)
+
     async def decide(self, request: DecisionRequest) -> Decision:
+        started = time.perf_counter()
         answer = await self.batcher.ask(request)
+        self.stats.answered(seconds := time.perf_counter() - started)
+        self.metrics.latency.observe(seconds)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     def _decide(self, requests: list[DecisionRequest]) -> list[Decision | Exception]:
-        return self._predictor().decide(requests)
+        started = time.perf_counter()
+        answers = self._predictor().decide(requests)
+        self.stats.computed(len(requests), time.perf_counter() - started)
+        self.metrics.batch.observe(len(requests))
+        return answers
 
     def _predictor(self) -> "Predictor":
         """Loaded at the first call instead of in the constructor, where Ray would wrap an error beyond recognition."""
         if self.predictor is None:
             from worldagen.rollout.predictor import Predictor
 
-            self.predictor = Predictor(*self.paths, self.config.device, self.config.threads)
+            config = self.config
+            self.predictor = Predictor(*self.paths, config.device, config.threads, config.max_adapters)
         return self.predictor
 
 

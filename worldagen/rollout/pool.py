@@ -23,7 +23,7 @@ from ray.exceptions import ActorUnavailableError, RayTaskError
 
 from worldagen.config import PoolConfig
 from worldagen.rollout.dispatcher import Dispatcher
-from worldagen.rollout.stats import PoolStats
+from worldagen.rollout.stats import PoolStats, inference_metrics
 from worldagen.tracking.progress import progress
 from worldagen.types import EpisodeResult, EpisodeSpec
 
@@ -80,10 +80,17 @@ class Pool:
         if isinstance(specs, Sequence):
             specs = list(_checked(specs))  # a list is refused before its first episode
         results = self._stream(_checked(specs))
-        return progress(results, total, description, "episode") if description else results
+        if not description:
+            return results
+        return progress(results, total, description, "episode", also=("env step", lambda result: result.steps))
 
     def stats(self) -> PoolStats:
         return _call(self.actor.report)
+
+    def metrics(self) -> dict[str, float]:
+        """The numbers of the pool and its inference servers, flat, for tracking."""
+        servers = ray.get([server.report.remote() for server in self.servers])
+        return self.stats().metrics() | (inference_metrics(servers) if servers else {})
 
     def close(self) -> None:
         """End the workers and let go of the log. Runs in progress end with an error."""

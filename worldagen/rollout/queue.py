@@ -19,6 +19,8 @@ class Ticket:
     runs: set[str] = field(default_factory=set)
     """Who waits for the result."""
     failures: int = 0
+    alone: bool = False
+    """Whether it may have brought a process down: then it runs with no other episode beside it."""
 
     @property
     def group(self) -> Group:
@@ -26,7 +28,7 @@ class Ticket:
 
 
 class EpisodeQueue:
-    """Life of a ticket: `add` -> `take` -> `done`, or after a failed attempt `retry` -> `take` -> ...
+    """Life of a ticket: `add` -> `take` -> `done`, or after an attempt that came to nothing `put_back` -> `take` -> ...
 
     An episode that several runs ask for has one ticket, so it runs once. Tickets that nobody waits for any more are
     dropped before they are taken, never while they run.
@@ -39,9 +41,11 @@ class EpisodeQueue:
     def __init__(self) -> None:
         self.tickets: dict[str, Ticket] = {}
         self.waiting: dict[Group, deque[Ticket]] = {}
+        self.alone: deque[Ticket] = deque()
+        """Waiting tickets that must run alone; `take` leaves them to `take_alone`."""
 
     def __len__(self) -> int:
-        """Tickets waiting to be taken."""
+        """Tickets that `take` can give."""
         return sum(len(group) for group in self.waiting.values())
 
     def add(self, spec: EpisodeSpec, run: str) -> None:
@@ -65,9 +69,12 @@ class EpisodeQueue:
             del self.waiting[prefer]
         return ticket
 
-    def retry(self, ticket: Ticket) -> None:
+    def take_alone(self) -> Ticket | None:
+        """The next episode that must run alone."""
+        return self.alone.popleft() if self.alone else None
+
+    def put_back(self, ticket: Ticket) -> None:
         """Put a taken ticket back, behind the others of its group, or drop it if nobody waits for it any more."""
-        ticket.failures += 1
         if ticket.runs:
             self._wait(ticket)
         else:
@@ -86,6 +93,7 @@ class EpisodeQueue:
             self.waiting[group] = deque(self._wanted(tickets))
             if not self.waiting[group]:
                 del self.waiting[group]
+        self.alone = deque(self._wanted(self.alone))
 
     def _wanted(self, tickets: deque[Ticket]) -> Iterator[Ticket]:
         for ticket in tickets:
@@ -95,4 +103,7 @@ class EpisodeQueue:
                 del self.tickets[ticket.key]
 
     def _wait(self, ticket: Ticket) -> None:
-        self.waiting.setdefault(ticket.group, deque()).append(ticket)
+        if ticket.alone:
+            self.alone.append(ticket)
+        else:
+            self.waiting.setdefault(ticket.group, deque()).append(ticket)

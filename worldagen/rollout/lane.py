@@ -1,0 +1,151 @@
+"""A lane of a simulator process: one simulator in one thread, one episode at a time."""
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from worldagen.data import trajectories
+from worldagen.envs.base import Env, make_env
+from worldagen.envs.suites import control_rate
+from worldagen.models.decision import Decision, DecisionRequest
+from worldagen.rollout.episode import Episode, run_episode
+from worldagen.rollout.errors import EnvError, RunError, StorageError
+from worldagen.rollout.policies import Model, make_policy
+from worldagen.tracking.memory import peak_rss_mb
+from worldagen.tracking.video import write_mp4
+from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, Observation, StepOut
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of one try at an episode."""
+
+    result: EpisodeResult | None
+    """None when the try failed."""
+    error: str = ""
+    """Traceback of what the simulator raised; another try may succeed."""
+    fatal: RunError | None = None
+    """What no other try can mend."""
+    peak_rss_mb: float = 0.0
+    """Largest resident memory of the process so far."""
+
+
+class Lane:
+    """Runs the episodes it is given, keeping its simulator as long as the specs ask for the same one.
+
+    All of it in one thread, since an OpenGL context belongs to the thread that made it.
+    """
+
+    def __init__(self, folder: Path, model: Callable[[], Model]) -> None:
+        self.folder = folder
+        self.model = model
+        self.thread = ThreadPoolExecutor(1)
+        self.env: Env | None = None
+        self.env_spec: EnvSpec | None = None
+        self.moved: float | None = None
+        """When the simulator last moved; None while nobody waits for it to."""
+
+    def stalled(self) -> float:
+        """Seconds since the simulator last moved; 0 while the lane is idle or waits for the policy."""
+        moved = self.moved
+        return 0.0 if moved is None else time.monotonic() - moved
+
+    def run(self, spec: EpisodeSpec) -> Attempt:
+        """One try at `spec`. After whatever the simulator raises, the next episode gets a new simulator."""
+        self.moves()
+        try:
+            policy = make_policy(spec, lambda: _Waiting(self.model(), self))
+            started = time.perf_counter()
+            env = self._env(spec.env)
+            building = time.perf_counter() - started
+            result = self._store(run_episode(cast(Env, _Watched(env, self)), policy, spec))
+            seconds = {**result.seconds, "reset": result.seconds["reset"] + building}
+            return Attempt(replace(result, seconds=seconds), peak_rss_mb=peak_rss_mb())
+        except RunError as error:
+            return Attempt(None, fatal=error, peak_rss_mb=peak_rss_mb())
+        except Exception:
+            error_text = traceback.format_exc()
+            self._drop_env()
+            return Attempt(None, error=error_text, peak_rss_mb=peak_rss_mb())
+        finally:
+            self.moved = None
+
+    def moves(self) -> None:
+        """The simulator has moved."""
+        self.moved = time.monotonic()
+
+    def _env(self, spec: EnvSpec) -> Env:
+        if self.env is None or self.env_spec != spec:
+            self._drop_env()
+            try:
+                self.env, self.env_spec = make_env(spec), spec
+            except Exception as error:
+                raise EnvError(f"the simulator of suite {spec.suite!r} cannot be built: {error}") from error
+        return self.env
+
+    def _drop_env(self) -> None:
+        env, self.env = self.env, None
+        if env is not None:
+            try:
+                env.close()
+            except Exception:  # a simulator that raised may not close either; the first error is the one to report
+                logger.warning("a simulator could not be closed", exc_info=True)
+
+    def _store(self, episode: Episode) -> EpisodeResult:
+        result = episode.result
+        try:
+            if episode.frames:
+                write_mp4(episode.frames, self.folder / f"{result.spec.key}.mp4", control_rate(result.spec.env.suite))
+            if episode.trajectory is None:
+                return result
+            name = f"{result.spec.key}.parquet"
+            trajectories.save(episode.trajectory, self.folder / name)
+        except OSError as error:
+            raise StorageError(f"an episode cannot be recorded in {self.folder}: {error}") from error
+        return replace(result, trajectory=name)
+
+
+class _Watched:
+    """An Env that tells its lane whenever it has moved."""
+
+    def __init__(self, env: Env, lane: Lane) -> None:
+        self._env, self._lane = env, lane
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def reset(self, spec: EpisodeSpec) -> Observation:
+        observation = self._env.reset(spec)
+        self._lane.moves()
+        return observation
+
+    def step(self, actions: Iterable[np.ndarray]) -> StepOut:
+        return self._env.step(self._noted(actions))
+
+    def _noted(self, actions: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for action in actions:
+            self._lane.moves()
+            yield action
+
+
+class _Waiting:
+    """A Model for which its lane is not to blame while it takes its time."""
+
+    def __init__(self, model: Model, lane: Lane) -> None:
+        self._model, self._lane = model, lane
+        self.fingerprint, self.chunks = model.fingerprint, model.chunks
+
+    def decide(self, request: DecisionRequest) -> Decision:
+        self._lane.moved = None
+        decision = self._model.decide(request)
+        self._lane.moves()
+        return decision
