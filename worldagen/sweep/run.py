@@ -25,7 +25,7 @@ from worldagen.sweep.arm import Setting, failed_arm, load_arm, run_arm
 from worldagen.sweep.plan import Unit, adaptations
 from worldagen.sweep.tracking import MLflowCallback, log_arm
 from worldagen.sweep.trial import ERROR, resources, run_trial
-from worldagen.tracking.mlflow_log import TrackedSweep
+from worldagen.tracking.mlflow_log import TrackedSweep, log_metrics
 from worldagen.ttt.explore import Explored, exploration_specs, explore
 from worldagen.ttt.job import SnapshotMaker
 from worldagen.ttt.learner import Adaptation
@@ -49,6 +49,7 @@ def run_sweep(
         with _pool(config, folder / "exploration", servers) as pool:
             training, heldout = exploration_specs(config, env, unit.tasks, unit.instructions, unit.init_states, base)
             explored = explore(pool, training, heldout)
+            _log_pool(tracked, pool, "exploration")
         setting = Setting(
             config=config,
             folder=folder,
@@ -63,7 +64,9 @@ def run_sweep(
             log_arm(setting, tracked, tracked.run_id, control)
             errors = run_trials(setting, pool, tracked)
             results = gather(setting, control, errors)
-            return film(setting, pool, results)
+            filmed = film(setting, pool, results)
+            _log_pool(tracked, pool, "evaluation")
+            return filmed
     finally:
         for server in servers:
             ray.kill(server)
@@ -176,6 +179,12 @@ def film(setting: Setting, pool: Pool, results: SweepResults) -> SweepResults:
 
     arms = tuple(replace(arm, videos=videos(after)) if arm is best else arm for arm in results.arms)
     return replace(results, control=replace(results.control, videos=videos(before)), arms=arms)
+
+
+def _log_pool(tracked: TrackedSweep, pool: Pool, name: str) -> None:
+    """What the pool and its servers did, in the parent run."""
+    metrics = {f"{name}/{key}": value for key, value in pool.metrics().items()}
+    log_metrics(tracked, tracked.run_id, metrics, step=0)
 
 
 @contextmanager

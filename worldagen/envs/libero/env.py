@@ -5,6 +5,7 @@ the bookkeeping: a reset that depends on nothing but the spec, and cameras that 
 """
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +26,7 @@ _SETTLE_STEPS = 5
 _STILL = np.array([0, 0, 0, 0, 0, 0, 1], dtype=np.float32)
 """No motion, gripper open: objects of an initial state hang slightly above what they rest on and fall first."""
 _PLACEMENT_ATTEMPTS = 20
+_GLOBAL_GENERATOR = threading.Lock()
 
 
 class LiberoEnv:
@@ -108,10 +110,10 @@ class LiberoEnv:
 
     def _compile(self, task: Task) -> None:
         self.close()
-        prepare(self._assets)  # another Env of this process may use other assets
         from worldagen.envs.libero.culling import Culling  # imports MuJoCo, which may be imported by now
 
         with _seeded(0):
+            prepare(self._assets)  # another Env of this process may use other assets
             self.task_env = _build(task, self.spec)
         for name in self.task_env.observation_names:
             self.task_env.modify_observable(name, "enabled", False)
@@ -223,10 +225,11 @@ def _build(task: Task, spec: EnvSpec) -> Any:
 
 @contextmanager
 def _seeded(seed: Any) -> Iterator[None]:
-    """robosuite samples from numpy's global generator: seed it, and leave it as it was."""
-    before = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(before)
+    """robosuite samples from numpy's global generator: seed it, and leave it as it was. One thread at a time."""
+    with _GLOBAL_GENERATOR:
+        before = np.random.get_state()
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(before)

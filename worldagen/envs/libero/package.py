@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import types
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from worldagen.envs.cache import gather_caches
 from worldagen.envs.gl import BACKENDS, choose_gl, select_gl
 
 logger = logging.getLogger(__name__)
+_IMPORTING = threading.Lock()
+"""Simulators may be built in several threads of one process."""
 
 
 def find_package(name: str = "libero") -> Path:
@@ -39,13 +42,14 @@ def prepare(assets_path: Path) -> None:
     Chooses an OpenGL backend when MUJOCO_GL names none. A later call only changes the assets. Raises ImportError when
     the packages are missing and GLError when nothing can render.
     """
-    if "libero.libero" not in sys.modules:
-        backend = os.environ.get("MUJOCO_GL", "")
-        select_gl(backend if backend in BACKENDS else choose_gl())
-        gather_caches()
-        _log_mujoco_warnings()
-        _preset_robosuite_macros()
-        _import_libero(assets_path)
+    with _IMPORTING:
+        if "libero.libero" not in sys.modules:
+            backend = os.environ.get("MUJOCO_GL", "")
+            select_gl(backend if backend in BACKENDS else choose_gl())
+            gather_caches()
+            _log_mujoco_warnings()
+            _preset_robosuite_macros()
+            _import_libero(assets_path)
     sys.modules["libero.libero"].__dict__["_assets_path_cache"] = str(assets_path)
     importlib.import_module("libero.libero.envs")
 
