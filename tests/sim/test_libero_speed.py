@@ -84,6 +84,7 @@ def test_full_pictures_are_the_benchmarks_own_pixel_for_pixel(env: LiberoEnv) ->
     walk = list(actions(12))
     for chunk in (walk[:4], walk[4:8], walk[8:]):
         ours = env.step(chunk).observation
+        stock.sim._render_context_offscreen.gl_ctx.make_current()  # it takes itself for the only one that draws
         for action in chunk:
             stock.step(np.array([*action[:6], -action[6]], dtype=np.float64))
         theirs = stock.env._get_observations(force_update=True)  # by itself it may show the physics step before

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from worldagen.envs import gl
+from worldagen.envs.egl import Devices, query_devices
 
 
 @pytest.fixture(autouse=True)
@@ -54,12 +55,74 @@ def test_without_libraries_the_error_prints_the_line_that_installs_them() -> Non
     assert "egl: OSError: libno-such-gl.so" in done.stderr and "osmesa: OSError" in done.stderr
 
 
+CROSSED = Devices(egl=(2, 0, None, 1), cuda=("GPU-aaaa-0", "GPU-aabb-1", "GPU-cccc-2"))
+"""Three GPUs that EGL lists in another order, and a software renderer among them."""
+
+
 @pytest.mark.parametrize(
     ("visible", "inherited", "device"),
-    [(None, None, "0"), ("", None, "0"), ("", "1", "1"), ("3", None, "3"), ("3", "0", "3"), ("2,3", "3", "3")],
+    [
+        (None, None, "0"),
+        (None, "3", "3"),
+        ("0", None, "1"),
+        ("1", "0", "3"),
+        ("2", "3", "0"),
+        ("1,2", "0", "0"),
+        ("1,2", None, "3"),
+        ("GPU-aaaa-0", None, "1"),
+        ("GPU-cc,1", None, "0"),
+        ("", "0", "2"),
+        ("-1", None, "2"),
+        ("NoDevFiles", None, "2"),
+        ("1,-1,0", "1", "3"),
+    ],
 )
-def test_the_egl_device_is_one_that_robosuite_accepts(visible: str | None, inherited: str | None, device: str) -> None:
+def test_the_egl_device_is_the_gpu_of_this_process(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, inherited: str | None, device: str
+) -> None:
+    monkeypatch.setattr(gl, "query_devices", lambda: CROSSED)
     given = {"CUDA_VISIBLE_DEVICES": visible, "MUJOCO_EGL_DEVICE_ID": inherited}
     os.environ.update({name: value for name, value in given.items() if value is not None})
     gl.select_gl("egl")
     assert os.environ["MUJOCO_EGL_DEVICE_ID"] == device
+
+
+@pytest.mark.parametrize("visible", ["3", "GPU-dddd", "GPU-aa", "MIG-1234", "0,7"])
+def test_a_gpu_that_egl_does_not_have_is_an_error_naming_both_lists(
+    monkeypatch: pytest.MonkeyPatch, visible: str
+) -> None:
+    monkeypatch.setattr(gl, "query_devices", lambda: CROSSED)
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible
+    with pytest.raises(
+        gl.GLError, match=r"EGL devices \[0: CUDA 2, 1: CUDA 0, 2: no GPU, .*CUDA devices \[0: GPU-aaaa"
+    ):
+        gl.select_gl("egl")
+    gl.select_gl("osmesa")
+
+
+def test_auto_goes_on_to_a_backend_that_needs_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gl, "query_devices", lambda: Devices(egl=(None,), cuda=("GPU-aaaa-0",)))
+    monkeypatch.setattr(gl, "_probe", lambda environment: None)
+    os.environ["CUDA_VISIBLE_DEVICES"] = "0"
+    assert gl.choose_gl() == "osmesa"
+    with pytest.raises(gl.GLError, match=r"GPU '0' .* is none of the devices"):
+        gl.choose_gl("egl")
+
+
+def test_no_gpu_and_no_software_renderer_is_announced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(gl, "query_devices", lambda: Devices(egl=(1, 0), cuda=("GPU-a", "GPU-b")))
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    gl.select_gl("egl")
+    assert "EGL has nothing else to draw on: EGL devices [0: CUDA 1, 1: CUDA 0]" in caplog.text
+
+
+def test_this_machines_devices_are_listed_whatever_cuda_may_see() -> None:
+    seen = query_devices()
+    assert seen.egl, "EGL lists at least a software renderer"
+    numbers = [number for number in seen.egl if number is not None]
+    assert len(set(numbers)) == len(numbers) and set(numbers) <= set(range(len(seen.cuda)))
+    os.environ["CUDA_VISIBLE_DEVICES"] = "GPU-nobody-has-this"
+    query_devices.cache_clear()
+    assert query_devices() == seen

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from worldagen.envs.cache import gather_caches
-from worldagen.errors import WorldagenError
+from worldagen.envs.egl import GLError, egl_devices_of, query_devices, requested_gpus, software_device
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +38,6 @@ assert image.max() > 0, "the test image is black"
 """
 
 
-class GLError(WorldagenError, RuntimeError):
-    """No OpenGL backend works without a display. The message holds the line that installs what is missing."""
-
-
 def choose_gl(choice: str = "auto") -> str:
     """Choose a backend that renders here; set MUJOCO_GL (and, for EGL, its device) for this process and its children.
 
@@ -55,7 +51,10 @@ def choose_gl(choice: str = "auto") -> str:
     gather_caches()
     failures = {}
     for backend in BACKENDS if choice == "auto" else (choice,):
-        failure = _probe(_environment(backend))
+        try:
+            failure = _probe(_environment(backend))
+        except GLError as error:  # another backend may work
+            failure = str(error)
         if failure is None:
             select_gl(backend)
             logger.info("rendering with %s", backend)
@@ -65,22 +64,42 @@ def choose_gl(choice: str = "auto") -> str:
 
 
 def select_gl(backend: str) -> None:
-    """Select a backend that is known to work for this process and its children."""
+    """Select a backend that is known to work for this process and its children.
+
+    With EGL: the device of a GPU that CUDA_VISIBLE_DEVICES names, else the software renderer. Raises GLError when the
+    GPU is none of EGL's devices.
+    """
     os.environ.update(_environment(backend))
 
 
 def _environment(backend: str) -> dict[str, str]:
-    """The variables that select `backend` in MuJoCo, robosuite and PyOpenGL.
-
-    robosuite takes the EGL device from CUDA_VISIBLE_DEVICES, fails on the empty value that Ray gives CPU actors, and
-    refuses a device (inherited from the driver, say) that is not among the visible ones.
-    """
+    """The variables that select `backend` in MuJoCo, robosuite and PyOpenGL."""
     environment = {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend}
     if backend == "egl":
-        visible = [device for device in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if device]
-        device = os.environ.get("MUJOCO_EGL_DEVICE_ID", "0")
-        environment["MUJOCO_EGL_DEVICE_ID"] = visible[0] if visible and device not in visible else device
+        environment["MUJOCO_EGL_DEVICE_ID"] = _egl_device(os.environ.get("MUJOCO_EGL_DEVICE_ID"))
     return environment
+
+
+def _egl_device(inherited: str | None) -> str:
+    """The EGL device for this process, announced where it is chosen: `inherited` may be the driver's.
+
+    Where nobody speaks of GPUs (CUDA_VISIBLE_DEVICES is not set) it stays; among several GPUs it stays if it is one.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return inherited or "0"
+    gpus = requested_gpus(visible)
+    if gpus:
+        indices = [str(index) for index in egl_devices_of(gpus, query_devices())]
+        chosen = inherited if inherited in indices else indices[0]
+        logger.info("rendering on GPU %s, which is EGL device %s", gpus[indices.index(chosen)], chosen)
+        return chosen
+    software = software_device(query_devices())
+    if software is None:
+        logger.warning("no GPU is given to this process, but EGL has nothing else to draw on: %s", query_devices())
+        return inherited or "0"
+    logger.info("no GPU is given to this process: rendering on the CPU, EGL device %d", software)
+    return str(software)
 
 
 def _probe(environment: dict[str, str], timeout: float = 120.0) -> str | None:

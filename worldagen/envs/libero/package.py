@@ -13,6 +13,8 @@ import sys
 import tempfile
 import threading
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from worldagen.envs.cache import gather_caches
@@ -51,7 +53,18 @@ def prepare(assets_path: Path) -> None:
             _preset_robosuite_macros()
             _import_libero(assets_path)
     sys.modules["libero.libero"].__dict__["_assets_path_cache"] = str(assets_path)
-    importlib.import_module("libero.libero.envs")
+    with _without("CUDA_VISIBLE_DEVICES"):  # robosuite insists on an EGL device that CUDA knows by the same number
+        importlib.import_module("libero.libero.envs")
+
+
+@contextmanager
+def _without(variable: str) -> Iterator[None]:
+    value = os.environ.pop(variable, None)
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ[variable] = value
 
 
 def _log_mujoco_warnings() -> None:
