@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from omegaconf import OmegaConf
 from worldagen.envs.calvin.bullet import state_bytes
 from worldagen.envs.calvin.engine import BLOCKS, Camera
 from worldagen.envs.calvin.package import CalvinEnvError, checkout, load
+from worldagen.envs.calvin.stage import Stage
 from worldagen.types import EnvSpec
 
 _SEED = 0
@@ -19,17 +21,19 @@ _SEED = 0
 
 
 class OfficialEngine:
-    """See `Engine`. With the software renderer several may live in one process; with OpenGL only one, and no other
-    PyBullet connection beside it. Raises CalvinEnvError otherwise, and where there is no whole checkout."""
+    """See `Engine`. With the software renderer several may live in one process; with OpenGL only one, as the first
+    user of PyBullet. Raises CalvinEnvError otherwise, and where there is no whole checkout."""
 
     def __init__(self, spec: EnvSpec) -> None:
         root = checkout()
-        self._env = _build(root, spec)
+        # First, because calvin_env draws with OpenGL only through PyBullet's first connection.
+        shown = _build(root, spec) if spec.renderer == "egl" else None
+        self._env = _build(root, replace(spec, renderer="tiny"))
         # Raw step() draws every camera; here somebody has to ask for it.
         self._cameras = {camera.name: camera for camera in self._env.cameras}
         self._env.cameras = []
-        self._env.close = lambda: None  # called by its destructor; prints, and disconnects whoever has the number then
         self.client: Any = self._env.p
+        self._stage = Stage(self.client, shown.p) if shown else None
         self.robot_id: int = self._env.robot.robot_uid
         objects = {thing.name: thing.uid for thing in self._env.scene.get_objects()}
         self.body_ids: dict[str, int] = {
@@ -77,9 +81,19 @@ class OfficialEngine:
         return task in self._oracle.get_task_info_for_set(start, current, {task})
 
     def render(self, camera: Camera, size: int) -> np.ndarray:
-        view = self._cameras[camera]
-        view.width = view.height = size
-        return np.ascontiguousarray(view.render()[0], dtype=np.uint8)
+        """The pixels of calvin_env's own camera."""
+        lens = self._cameras[camera]
+        client = self.client
+        if self._stage:
+            self._stage.update()
+            client = self._stage.client
+        image = client.getCameraImage(
+            width=size,
+            height=size,
+            viewMatrix=lens.viewMatrix if camera == "static" else self._gripper_view(lens.gripper_cam_link),
+            projectionMatrix=client.computeProjectionMatrixFOV(lens.fov, lens.aspect, lens.nearval, lens.farval),
+        )
+        return np.ascontiguousarray(np.reshape(image[2], (size, size, 4))[:, :, :3], dtype=np.uint8)
 
     def state_digest(self) -> bytes:
         robot = self._env.robot
@@ -87,8 +101,15 @@ class OfficialEngine:
         return state_bytes(self.client) + self.scene_obs().tobytes() + command.tobytes()
 
     def close(self) -> None:
-        if self.client.isConnected():
-            self.client.disconnect()
+        for client in (self.client, *([self._stage.client] if self._stage else [])):
+            if client.isConnected():
+                client.disconnect()
+
+    def _gripper_view(self, link: int) -> Any:
+        """View matrix of the camera on the gripper, which looks along y of its link."""
+        position, orientation = self.client.getLinkState(self.robot_id, link)[:2]
+        axes = np.reshape(self.client.getMatrixFromQuaternion(orientation), (3, 3))
+        return self.client.computeViewMatrix(position, position + axes[:, 1], -axes[:, 2])
 
     @staticmethod
     def _reordered(scene_obs: np.ndarray, blocks: Any) -> np.ndarray:
@@ -102,7 +123,7 @@ def _build(root: Path, spec: EnvSpec) -> Any:
     if spec.renderer == "egl" and pybullet.isConnected():
         raise CalvinEnvError(
             "calvin_env draws with OpenGL only through PyBullet's first connection, and this process has one already; "
-            "use one environment a process (the pool does), or env.renderer=tiny"
+            "use one such environment a process (as the pool does), or env.renderer=tiny"
         )
 
     class PlayTable(module.PlayTableSimEnv):  # type: ignore[name-defined, misc]
@@ -117,9 +138,11 @@ def _build(root: Path, spec: EnvSpec) -> Any:
                 names["p"] = before
 
     try:
-        return PlayTable(**_arguments(root, spec))
+        env = PlayTable(**_arguments(root, spec))
     except SystemExit as error:  # it ends the process when the renderer is missing
         raise CalvinEnvError("PyBullet could not load its OpenGL renderer; use env.renderer=tiny") from error
+    env.close = lambda: None  # its destructor calls this, prints, and disconnects whoever has the number by then
+    return env
 
 
 def _arguments(root: Path, spec: EnvSpec) -> dict[str, Any]:
