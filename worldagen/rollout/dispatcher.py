@@ -171,13 +171,14 @@ class Dispatcher:
     async def _start_host(self, index: int) -> Host:
         actor: Any = ray.remote(SimWorker)
         server = self.servers[index % len(self.servers)] if self.servers else None
+        patience = 1.5 * self.config.heartbeat  # by then the host has ended it and knows why, if it can
         worker = actor.options(
             num_cpus=self.config.worker_cpus,
             num_gpus=self.config.worker_gpus,
             resources=self.config.worker_resources,
             scheduling_strategy="SPREAD",
             runtime_env={"env_vars": self.env_vars},
-        ).remote(self.storage / "trajectories", server, self.config.envs_per_worker)
+        ).remote(self.storage / "trajectories", server, self.config.envs_per_worker, patience)
         ready = asyncio.ensure_future(worker.ready.remote())
         try:
             while not (await asyncio.wait([ready], timeout=START_WARNING_SECONDS))[0]:

@@ -14,6 +14,7 @@ import numpy as np
 from worldagen.data import trajectories
 from worldagen.envs.base import Env, make_env
 from worldagen.envs.suites import control_rate
+from worldagen.envs.watchdog import Watchdog
 from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.rollout.episode import Episode, run_episode
 from worldagen.rollout.errors import EnvError, RunError, StorageError
@@ -45,9 +46,10 @@ class Lane:
     All of it in one thread, since an OpenGL context belongs to the thread that made it.
     """
 
-    def __init__(self, folder: Path, model: Callable[[], Model]) -> None:
+    def __init__(self, folder: Path, model: Callable[[], Model], watchdog: Watchdog) -> None:
         self.folder = folder
         self.model = model
+        self.watchdog = watchdog
         self.thread = ThreadPoolExecutor(1)
         self.env: Env | None = None
         self.env_spec: EnvSpec | None = None
@@ -77,11 +79,17 @@ class Lane:
             self._drop_env()
             return Attempt(None, error=error_text, peak_rss_mb=peak_rss_mb())
         finally:
-            self.moved = None
+            self.rests()
 
     def moves(self) -> None:
         """The simulator has moved."""
         self.moved = time.monotonic()
+        self.watchdog.moved(self)
+
+    def rests(self) -> None:
+        """Nobody waits for the simulator now."""
+        self.moved = None
+        self.watchdog.rests(self)
 
     def _env(self, spec: EnvSpec) -> Env:
         if self.env is None or self.env_spec != spec:
@@ -145,7 +153,7 @@ class _Waiting:
         self.fingerprint, self.chunks = model.fingerprint, model.chunks
 
     def decide(self, request: DecisionRequest) -> Decision:
-        self._lane.moved = None
+        self._lane.rests()
         decision = self._model.decide(request)
         self._lane.moves()
         return decision

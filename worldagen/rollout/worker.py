@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from worldagen.envs.watchdog import Watchdog
 from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.rollout.errors import PolicyError
 from worldagen.rollout.lane import Attempt, Lane
@@ -18,12 +19,16 @@ from worldagen.types import EpisodeSpec
 
 
 class SimWorker:
-    """Async Ray actor: `lanes` simulators side by side, each with one episode at a time."""
+    """Async Ray actor: `lanes` simulators side by side, each with one episode at a time.
 
-    def __init__(self, trajectory_folder: Path, server: Any = None, lanes: int = 1) -> None:
+    One that has not moved for `patience` seconds ends the process, should nobody outside have done so before.
+    """
+
+    def __init__(self, trajectory_folder: Path, server: Any = None, lanes: int = 1, patience: float = 180.0) -> None:
         self.server = server
         self.model: Model | None = None
-        self.lanes = [Lane(trajectory_folder, self._model) for _ in range(lanes)]
+        watchdog = Watchdog(patience)
+        self.lanes = [Lane(trajectory_folder, self._model, watchdog) for _ in range(lanes)]
 
     async def ready(self) -> str:
         """The node it runs on, as soon as the process is up."""
