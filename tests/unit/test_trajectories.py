@@ -144,3 +144,11 @@ def test_episode_cache_stays_within_its_bound(tmp_path: Path) -> None:
         np.testing.assert_array_equal(files[index].primary, expected.primary)
         assert len(files._cached) <= 2
     assert files[0] is files[0]
+
+
+def test_the_wrist_camera_may_have_a_size_of_its_own(tmp_path: Path) -> None:
+    """CALVIN's images are 200 and 84 pixels wide."""
+    recorded = make_trajectory()
+    recorded = replace(recorded, wrist=recorded.wrist[:, :8, :8])
+    save(recorded, tmp_path / "a.parquet")
+    assert np.array_equal(load(tmp_path / "a.parquet").wrist, recorded.wrist)

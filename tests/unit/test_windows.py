@@ -47,7 +47,7 @@ def test_batch_shapes_and_types() -> None:
 
 def test_mixed_sizes_are_refused() -> None:
     dataset = WindowDataset([make_trajectory(0, chunks=2, size=16), make_trajectory(1, chunks=2, size=24)], chunks=2)
-    with pytest.raises(DataError, match=r"\(24, 24, 5\), the first one \(16, 16, 5\)"):
+    with pytest.raises(DataError, match=r"\(\(24, 24\), \(24, 24\), 5\), the first one \(\(16, 16\)"):
         dataset.batch([0, 2])
     with pytest.raises(DataError, match="no trajectories"):
         WindowDataset([], chunks=2)

@@ -41,7 +41,7 @@ class TrajectoryInfo:
     """T: action chunks in the episode (the file holds T + 1 frames)."""
     actions_per_chunk: int
     image_size: tuple[int, int]
-    """Height and width of both images, in pixels."""
+    """Height and width of the primary image, in pixels."""
 
 
 def save(trajectory: Trajectory, path: str | Path) -> None:
@@ -164,10 +164,10 @@ def _fault(trajectory: Trajectory) -> str:
     if chunks == 0 or trajectory.actions.ndim != 3:
         return f"expected at least one action chunk (T, a, 7), got actions of shape {trajectory.actions.shape}"
     size = trajectory.actions.shape[1]
-    image = trajectory.primary.shape[1:]
+    image, wrist = trajectory.primary.shape[1:], trajectory.wrist.shape[1:]
     expected: dict[str, tuple[tuple[int, ...], Any]] = {
         "primary": ((chunks + 1, *image), np.uint8),
-        "wrist": ((chunks + 1, *image), np.uint8),
+        "wrist": ((chunks + 1, *wrist), np.uint8),
         "state": ((chunks + 1, STATE_SIZE), np.float32),
         "actions": ((chunks, size, ACTION_SIZE), np.float32),
         "intended": ((chunks, size, ACTION_SIZE), np.float32),
@@ -177,8 +177,9 @@ def _fault(trajectory: Trajectory) -> str:
         array = getattr(trajectory, name)
         if array.shape != shape or array.dtype != dtype:
             return f"{name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}"
-    if len(image) != 3 or image[2] != 3:
-        return f"images have shape {image}, expected (height, width, 3)"
+    for shape in (image, wrist):
+        if len(shape) != 3 or shape[2] != 3:
+            return f"images have shape {shape}, expected (height, width, 3)"
     for name in ("state", "actions", "intended"):
         bad = ~np.isfinite(getattr(trajectory, name)).reshape(len(getattr(trajectory, name)), -1).all(axis=1)
         if bad.any():

@@ -83,7 +83,7 @@ class WindowDataset(torch.utils.data.Dataset[Window]):
         trajectory = self.trajectories[episode]
         if _shape(trajectory) != self._shape:
             raise DataError(
-                f"episode {trajectory.spec.key} has (image height, width, actions per chunk) {_shape(trajectory)}, "
+                f"episode {trajectory.spec.key} has (image size, wrist image size, actions per chunk) {_shape(trajectory)}, "
                 f"the first one {self._shape}; use episodes recorded alike"
             )
         return cut(trajectory, index - int(self._ends[episode] - self.lengths[episode]), self.chunks)
@@ -134,5 +134,5 @@ def _padded(values: np.ndarray, length: int) -> np.ndarray:
     return np.concatenate([values, np.zeros((length - len(values), *values.shape[1:]), values.dtype)])
 
 
-def _shape(trajectory: Trajectory) -> tuple[int, int, int]:
-    return trajectory.primary.shape[1], trajectory.primary.shape[2], trajectory.actions.shape[1]
+def _shape(trajectory: Trajectory) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    return trajectory.primary.shape[1:3], trajectory.wrist.shape[1:3], trajectory.actions.shape[1]
