@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from worldagen.envs.base import make_env
 from worldagen.envs.cache import cache_dir
-from worldagen.envs.libero.assets import AssetsError
+from worldagen.envs.libero.assets import AssetsError, resolve_assets
 from worldagen.envs.libero.env import LiberoEnv
 from worldagen.envs.libero.tasks import tasks
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
@@ -226,6 +227,28 @@ def test_simulators_that_cannot_be_built_are_refused() -> None:
         make_env(EnvSpec(suite="no_such.module:Env"))
     with pytest.raises(AssetsError, match="primitive assets cover libero_goal, "):
         make_env(EnvSpec(suite="libero_90"))
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:20])
+
+
+@pytest.mark.parametrize("file", ["articulated_objects/flat_stove.xml", "textures/light-gray-plaster.png"])
+@pytest.mark.parametrize("damage", [Path.unlink, cut])
+def test_damaged_assets_are_named(
+    file: str, damage: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = tmp_path / "assets"
+    shutil.copytree(resolve_assets("primitive").path, tree)
+    (tree / "PRIMITIVE").unlink()  # so that it passes for the official ones
+    damage(tree / file)
+    monkeypatch.setenv("WORLDAGEN_LIBERO_ASSETS", str(tree))
+    spec = replace(SPEC, env=replace(SPEC.env, assets="official"))
+    with pytest.raises(
+        AssetsError, match=f"official assets in {tree}, which are damaged .*; fetch them again"
+    ) as caught:
+        make_env(spec.env).reset(spec)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_reset_that_fails_says_so(env: LiberoEnv, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,26 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
         init_states(task)
 
 
+def damaged_by(name: str, path: Path) -> None:
+    """Leave at `path` a file of initial states that was damaged in one of several ways."""
+    whole = find_task("libero_goal", "turn_on_the_stove").init_states_file.read_bytes()
+    if name == "cut":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif name == "a flipped bit":
+        path.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+    elif name == "cut inside":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", pickle.dumps(np.zeros(100), protocol=2)[:-30])
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "a flipped bit", "cut inside"])
+def test_a_damaged_file_is_named(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.pruned_init"
+    damaged_by(damage, path)
+    with pytest.raises(ValueError, match=f"{path} holds no initial states .*; reinstall hf-libero"):
+        init_states(replace(find_task("libero_goal", "turn_on_the_stove"), init_states_file=path))
+
+
 def test_neither_torch_nor_the_benchmark_is_imported() -> None:
     code = (
         "import sys; from worldagen.envs.libero.tasks import find_task, init_states;"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -112,9 +113,7 @@ class LiberoEnv:
         self.close()
         from worldagen.envs.libero.culling import Culling  # imports MuJoCo, which may be imported by now
 
-        with _seeded(0):
-            prepare(self._assets)  # another Env of this process may use other assets
-            self.task_env = _build(task, self.spec)
+        self.task_env = self._built(task)
         for name in self.task_env.observation_names:
             self.task_env.modify_observable(name, "enabled", False)
         apply_shifts(self.sim, PRIMARY, self.spec.shifts)
@@ -123,6 +122,18 @@ class LiberoEnv:
         # The parts of the model that an episode changes: fixture poses, and which sites show (a burner that is on).
         self._pristine = {name: getattr(model, name).copy() for name in ("body_pos", "body_quat", "site_rgba")}
         self._task = task
+
+    def _built(self, task: Task) -> Any:
+        try:
+            with _seeded(0):
+                prepare(self._assets)  # another Env of this process may use other assets
+                return _build(task, self.spec)
+        except (OSError, ElementTree.ParseError, ValueError) as error:
+            raise AssetsError(
+                f"{task.name} cannot be built from the {self.spec.assets} assets in {self._assets}, which are damaged "
+                f"({' '.join(str(error).split())}); delete that folder and "
+                + ("it is generated anew" if self.spec.assets == "primitive" else "fetch it again")
+            ) from error
 
     def _place_fixtures(self, spec: EpisodeSpec) -> None:
         """robosuite's reset, from the compiled model as it was built: samples the poses of fixtures (and of objects,

@@ -56,7 +56,7 @@ def init_states(task: Task) -> np.ndarray:
             name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
             with archive.open(name) as file:
                 states = _ArrayUnpickler(file).load()
-    except (zipfile.BadZipFile, StopIteration, pickle.UnpicklingError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, StopIteration, pickle.UnpicklingError) as error:
         raise ValueError(f"{task.init_states_file} holds no initial states ({error}); reinstall hf-libero") from error
     return np.asarray(states, dtype=np.float64)
 
