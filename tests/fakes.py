@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from worldagen.envs.base import check_action
+from worldagen.errors import WorldagenError
 from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.types import EnvSpec, EpisodeSpec, Observation, PolicySpec, StepOut
 
@@ -115,6 +116,13 @@ class BrokenEnv:
 
     def __init__(self, spec: EnvSpec) -> None:
         raise OSError("no OpenGL here")
+
+
+class DamagedEnv(FakeEnv):
+    """A simulator that is built and cannot start an episode, for a reason that the user has to mend."""
+
+    def reset(self, spec: EpisodeSpec) -> Observation:
+        raise WorldagenError("the assets are damaged; fetch them again")
 
 
 class ProbeEnv(FakeEnv):

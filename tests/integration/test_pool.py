@@ -154,6 +154,8 @@ def test_bad_input(shared):
         list(shared.run([spec("a"), spec("b"), spec("a")]))
     with pytest.raises(EnvError, match="no OpenGL here"):
         list(shared.run([spec(suite="tests.fakes:BrokenEnv")]))
+    with pytest.raises(EnvError, match=r"^the assets are damaged; fetch them again$"):
+        list(shared.run([spec(suite="tests.fakes:DamagedEnv")]))
     with pytest.raises(EnvError, match="libero_gaol"):
         list(shared.run([spec(suite="libero_gaol")]))
     with pytest.raises(PolicyError, match="without"):

@@ -244,9 +244,8 @@ def test_damaged_assets_are_named(
     damage(tree / file)
     monkeypatch.setenv("WORLDAGEN_LIBERO_ASSETS", str(tree))
     spec = replace(SPEC, env=replace(SPEC.env, assets="official"))
-    with pytest.raises(
-        AssetsError, match=f"official assets in {tree}, which are damaged .*; fetch them again"
-    ) as caught:
+    words = f"official assets in {tree}, which are damaged .* delete that folder and fetch it again"
+    with pytest.raises(AssetsError, match=words) as caught:
         make_env(spec.env).reset(spec)
     assert "\n" not in str(caught.value)
 

@@ -139,6 +139,7 @@ def departures(config: Config, env: EnvSpec, full: int, what: str = "episodes") 
         "primitive assets instead of the benchmark's": env.suite.startswith("libero") and env.assets == "primitive",
         "visuals=light instead of what the benchmark draws": env.visuals == "light",
         "our native engine instead of calvin_env": env.engine == "native",
+        "TinyRenderer's pictures instead of OpenGL's": env.renderer == "tiny",
         f"a shifted world ({', '.join(f'{shift.name} {shift.strength:g}' for shift in env.shifts)})": bool(env.shifts),
     }
     return [text for text, holds in found.items() if holds]

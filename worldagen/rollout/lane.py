@@ -15,6 +15,7 @@ from worldagen.data import trajectories
 from worldagen.envs.base import Env, make_env
 from worldagen.envs.suites import control_rate
 from worldagen.envs.watchdog import Watchdog
+from worldagen.errors import WorldagenError
 from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.rollout.episode import Episode, run_episode
 from worldagen.rollout.errors import EnvError, RunError, StorageError
@@ -74,6 +75,8 @@ class Lane:
             return Attempt(replace(result, seconds=seconds), peak_rss_mb=peak_rss_mb())
         except RunError as error:
             return Attempt(None, fatal=error, peak_rss_mb=peak_rss_mb())
+        except WorldagenError as error:  # says what is to be mended first, e.g. damaged assets
+            return Attempt(None, fatal=EnvError(str(error)), peak_rss_mb=peak_rss_mb())
         except Exception:
             error_text = traceback.format_exc()
             self._drop_env()
