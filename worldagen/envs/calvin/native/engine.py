@@ -7,10 +7,10 @@ import numpy as np
 
 from worldagen.envs.calvin.bullet import state_bytes
 from worldagen.envs.calvin.engine import BLOCKS, Camera
-from worldagen.envs.calvin.native.cameras import render, static_view
+from worldagen.envs.calvin.native.cameras import Cameras, static_view
 from worldagen.envs.calvin.native.errors import NativeError
 from worldagen.envs.calvin.native.info import world_info
-from worldagen.envs.calvin.native.layouts import LAYOUTS
+from worldagen.envs.calvin.native.scenes import SCENES
 from worldagen.envs.calvin.native.state import check_robot_obs, check_scene_obs
 from worldagen.envs.calvin.native.urdfs import urdfs_of
 from worldagen.envs.calvin.native.world import SUBSTEPS, build_world, connect
@@ -25,10 +25,11 @@ class NativeEngine:
     """
 
     def __init__(self, spec: EnvSpec) -> None:
-        self._urdfs, self._layout = urdfs_of(spec), LAYOUTS[spec.suite]
+        self._urdfs, self._scene = urdfs_of(spec), SCENES[spec.suite]
         self.client = connect()
-        self._world = build_world(self.client, self._urdfs, self._layout)
+        self._world = build_world(self.client, self._urdfs, self._scene)
         self.static_view: Sequence[float] = static_view(self.client)
+        self._cameras = Cameras(self.client, self._world.fixed if spec.assets == "primitive" else ())
         self.robot_id = self._world.robot.id
         self.body_ids = {"table": self._world.table, "plane": self._world.plane, **self._world.blocks}
 
@@ -41,7 +42,8 @@ class NativeEngine:
         self._check_open()
         check_robot_obs(robot_obs)
         check_scene_obs(self._world, scene_obs)
-        world = self._world = build_world(self.client, self._urdfs, self._layout)
+        world = self._world = build_world(self.client, self._urdfs, self._scene)
+        self._cameras.forget()
         slider, drawer, button, switch, bulb, led = scene_obs[:6]
         world.slider.reset(slider)
         world.drawer.reset(drawer)
@@ -85,7 +87,7 @@ class NativeEngine:
     def render(self, camera: Camera, size: int) -> np.ndarray:
         """uint8 (size, size, 3), RGB, upright."""
         self._check_open()
-        return render(self.client, self._world.robot, camera, size, self.static_view)
+        return self._cameras.render(self._world.robot, camera, size, self.static_view)
 
     def state_digest(self) -> bytes:
         """Poses, velocities and joint states of all bodies, the lights and the running target pose."""

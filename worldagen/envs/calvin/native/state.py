@@ -5,9 +5,8 @@ import numpy as np
 from worldagen.envs.calvin.native.errors import NativeError
 from worldagen.envs.calvin.native.world import World
 
-_SLACK = 0.05
-"""How far (m) a joint may lie outside its limits; Bullet pushes it back, as in calvin_env. Recorded states overshoot,
-and the evaluation's initial states, made for scene D, ask more of C's slider (0.28 m) than it moves (0.24 m)."""
+_SLACK = 0.01
+"""How far (m) a joint may lie outside its limits: recorded states overshoot a little, and Bullet pushes them back."""
 
 
 def check_robot_obs(robot_obs: np.ndarray) -> None:

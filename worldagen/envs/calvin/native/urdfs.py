@@ -1,13 +1,19 @@
 """Which files a scene is built from: CALVIN's own, or primitives generated here."""
 
+import contextlib
+import hashlib
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pybullet
 
+from worldagen.envs.cache import cache_dir
+from worldagen.envs.calvin.native import primitive
 from worldagen.envs.calvin.native.errors import NativeError
-from worldagen.envs.calvin.native.layouts import LAYOUTS
+from worldagen.envs.calvin.native.primitive import write_assets
+from worldagen.envs.calvin.native.scenes import SCENES, Scene
 from worldagen.envs.calvin.package import checkout
 from worldagen.types import EnvSpec
 
@@ -25,15 +31,43 @@ class Urdfs:
 
 def urdfs_of(spec: EnvSpec) -> Urdfs:
     """The files that `spec` asks for. Raises CalvinEnvError when they are official and there is no whole checkout."""
-    return _official(spec.suite, checkout() / "data")
+    scene = SCENES[spec.suite]
+    return _official(scene, checkout() / "data") if spec.assets == "official" else _primitive(scene, primitive_folder())
 
 
-def _official(suite: str, data: Path) -> Urdfs:
-    layout = LAYOUTS[suite]
-    table = f"calvin_table_{layout.scene}"
+def primitive_folder() -> Path:
+    """The generated assets in our cache, made now if no process has made them yet."""
+    target = cache_dir() / f"calvin-primitive-{_generator_version()}"
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder:
+            partial = Path(folder, "assets")
+            partial.mkdir()
+            write_assets(partial)
+            with contextlib.suppress(OSError):  # another process was faster
+                partial.rename(target)
+    return target
+
+
+def _generator_version() -> str:
+    sources = sorted(Path(primitive.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+
+
+def _primitive(scene: Scene, folder: Path) -> Urdfs:
+    return Urdfs(
+        robot=folder / "panda.urdf",
+        blocks={name: folder / f"{name}_{size}.urdf" for name, size in scene.blocks.items()},
+        table=folder / f"table_{scene.letter}.urdf",
+        plane=folder / "plane.urdf",
+    )
+
+
+def _official(scene: Scene, data: Path) -> Urdfs:
+    table = f"calvin_table_{scene.letter}"
     return Urdfs(
         robot=data / "franka_panda/panda_longer_finger.urdf",
-        blocks={name: data / f"blocks/{name}_{size}.urdf" for name, size in layout.blocks.items()},
+        blocks={name: data / f"blocks/{name}_{size}.urdf" for name, size in scene.blocks.items()},
         table=data / table / f"urdf/{table}.urdf",
         plane=data / "plane/plane.urdf",
     )

@@ -9,8 +9,8 @@ import pybullet
 from pybullet_utils.bullet_client import BulletClient
 
 from worldagen.envs.calvin.native.articulation import Button, Joint, Light, Switch
-from worldagen.envs.calvin.native.layouts import Layout
 from worldagen.envs.calvin.native.robot import Panda
+from worldagen.envs.calvin.native.scenes import Scene
 from worldagen.envs.calvin.native.urdfs import Urdfs, load_urdf
 
 SUBSTEPS, TIME_STEP = 8, 1 / 240.0
@@ -38,19 +38,24 @@ class World:
     bulb: Light
     led: Light
 
+    @property
+    def fixed(self) -> tuple[tuple[int, int], ...]:
+        """Body and link of what never moves nor changes."""
+        return (self.plane, -1), (self.table, -1), (self.table, self.links["plank_link"])
+
 
 def connect() -> Any:
     """pybullet's functions, bound to a new physics server inside this process."""
     return BulletClient(pybullet.DIRECT)
 
 
-def build_world(client: Any, urdfs: Urdfs, layout: Layout) -> World:
+def build_world(client: Any, urdfs: Urdfs, scene: Scene) -> World:
     """Load a scene into an emptied server. Raises NativeError for a file that is missing or that Bullet cannot read."""
     client.resetSimulation()
     client.setTimeStep(TIME_STEP)
     client.setGravity(0, 0, -9.8)
     robot = Panda(client, urdfs.robot)
-    poses = layout.first_poses()
+    poses = scene.first_poses()
     blocks = {name: _load_block(client, path, *poses[name]) for name, path in urdfs.blocks.items()}
     table = load_urdf(client, urdfs.table, globalScaling=SCALE)
     infos = [client.getJointInfo(table, index) for index in range(client.getNumJoints(table))]

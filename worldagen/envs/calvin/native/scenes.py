@@ -1,4 +1,4 @@
-"""What tells the four scenes apart."""
+"""What tells the four scenes apart, whichever assets they are built from."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,8 +12,8 @@ _SEED = 0
 
 
 @dataclass(frozen=True)
-class Layout:
-    scene: str
+class Scene:
+    letter: str
     """`A` to `D`."""
     blocks: dict[str, BlockSize]
     """Name and size of each block, in the order in which they are loaded."""
@@ -41,24 +41,24 @@ def _on_table(left: float, right: float) -> Surface:
     return (left, -0.15, 0.46), (right, -0.03, 0.46)
 
 
-LAYOUTS = {
-    "calvin_a": Layout(
-        scene="A",
+SCENES = {
+    "calvin_a": Scene(
+        letter="A",
         blocks={"block_pink": "small", "block_blue": "big", "block_red": "middle"},
         surfaces=(_on_table(-0.2, 0.35), *_behind_slider((-0.32, -0.16), (-0.05, 0.13))),
     ),
-    "calvin_b": Layout(
-        scene="B",
+    "calvin_b": Scene(
+        letter="B",
         blocks={"block_red": "small", "block_blue": "big", "block_pink": "middle"},
         surfaces=(_on_table(-0.35, 0.15), *_behind_slider((-0.12, 0.06), (0.15, 0.33))),
     ),
-    "calvin_c": Layout(
-        scene="C",
+    "calvin_c": Scene(
+        letter="C",
         blocks={"block_blue": "small", "block_red": "big", "block_pink": "middle"},
         surfaces=(_on_table(0.0, 0.35), *_behind_slider((-0.12, 0.06), (0.15, 0.3))),
     ),
-    "calvin_d": Layout(
-        scene="D",
+    "calvin_d": Scene(
+        letter="D",
         blocks={"block_red": "middle", "block_blue": "small", "block_pink": "big"},
         surfaces=(_on_table(0.0, 0.35), *_behind_slider((-0.32, -0.16), (-0.05, 0.13))),
     ),
