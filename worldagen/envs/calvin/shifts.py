@@ -4,6 +4,7 @@ Left as they are: the blocks' and lamps' colours, which instructions and policie
 table, to which CALVIN's own initial states and task rules hold absolutely.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -51,16 +52,18 @@ def lit(image: np.ndarray, shifts: Sequence[Shift]) -> np.ndarray:
 
 
 def _repaint(engine: Engine, shift: Shift) -> None:
-    """Colour every link; a texture is multiplied by its link's colour."""
+    """Colour every shape of every link; a texture is multiplied by the colour."""
     for name in _SURFACES:
         body = engine.body_ids[name]
         names = {link: engine.client.getJointInfo(body, link)[12].decode() for link in _joints(engine, body)}
+        count: Counter[int] = Counter()
         for shape in engine.client.getVisualShapeData(body):
             link, rgba = shape[1], np.array(shape[7])
             surface = names.get(link, name)
             if surface not in _LAMPS:
                 rgba[:3] = numbers.repainted(rgba[:3], shift, surface)
-                engine.client.changeVisualShape(body, link, rgbaColor=rgba.tolist())
+                engine.client.changeVisualShape(body, link, shapeIndex=count[link], rgbaColor=rgba.tolist())
+            count[link] += 1
 
 
 def _change_friction(engine: Engine, ratio: float) -> None:

@@ -22,7 +22,7 @@ _UNDER, _RECESS, _TOP, _BEAM, _CROWN = 0.5, 0.525, 0.55, 0.7848, 0.8098
 _NICHE_FRONT, _NICHE_BACK = 0.025, 0.2
 _SLOPE = ((_NICHE_FRONT, _TOP), (0.175, _CROWN))
 """The wall leans back by 30 degrees, from its foot (y, z) to its top."""
-_HANDLE, _BLACK, _WHITE = Material((0.27, 0.27, 0.27)), Material((0.03, 0.03, 0.03)), Material()
+_HANDLE, _BLACK, _WHITE = Material((0.4, 0.4, 0.4)), Material((0.03, 0.03, 0.03)), Material()
 
 
 @dataclass(frozen=True)
