@@ -5,12 +5,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from worldagen.envs.libero.primitive.furniture import BOOKCASE, COFFEE_TABLE, DESK, KITCHEN_UNIT, LIVING_ROOM_UNIT
+from worldagen.envs.libero.primitive.mjcf import body_xml
+
 TEXTURE_EDGE = 64
 
 # hf-libero replaces the floor and wall texture of a scene by the file of a named style; each gets one plain colour.
 TEXTURES = {
     "light-gray-floor-tile.png": (150, 150, 155),
     "light-gray-plaster.png": (205, 207, 210),
+    "gray_ceramic_tile.png": (128, 134, 140),
+    "yellow_linen_wall_texture.png": (222, 204, 158),
+    "seamless_wood_planks_floor.png": (140, 104, 72),
     "table.png": (196, 164, 132),
 }
 
@@ -89,8 +95,14 @@ def room(*furniture: str) -> str:
 
 
 ARENAS = {
-    "scenes/libero_tabletop_base_style.xml": room(FLOOR, table()),
-    "scenes/libero_floor_base_style.xml": room(FLOOR_BODY),
+    f"scenes/libero_{name}_base_style.xml": room(*furniture)
+    for name, furniture in {
+        "tabletop": (FLOOR, table()),
+        "floor": (FLOOR_BODY,),
+        "kitchen_tabletop": (FLOOR, table(), body_xml(KITCHEN_UNIT)),
+        "living_room_tabletop": (FLOOR_BODY, body_xml(COFFEE_TABLE), body_xml(LIVING_ROOM_UNIT)),
+        "study": (FLOOR, body_xml(DESK), body_xml(BOOKCASE)),
+    }.items()
 }
 
 

@@ -1,10 +1,11 @@
 """What LIBERO puts into baskets: boxes, cans, bottles and cartons, one entry each.
 
 Dimensions follow the collision boxes of LIBERO's own models. Cans, bottles and cartons stand along their y axis.
+LIBERO's initial states hold the taller ones up to 38 mm inside the table or floor, from where they jump as much as half
+a metre. Here their shapes are raised above their origin, so that they start at rest (8 mm deep at most).
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from worldagen.envs.libero.primitive.shapes import (
     Body,
@@ -37,9 +38,9 @@ SMOKE = (0.2, 0.08, 0.06)
 LEAF = (0.2, 0.5, 0.12)
 
 
-def standing(shapes: Iterable[Shape]) -> tuple[Shape, ...]:
-    """Shapes drawn up along z, turned to stand along y."""
-    return turned(shapes, rotation("x", -90))
+def standing(shapes: Iterable[Shape], raised: float = 0) -> tuple[Shape, ...]:
+    """Shapes built up along z, turned to stand along y and raised above their origin (in metres)."""
+    return moved(turned(shapes, rotation("x", -90)), (0, raised, 0))
 
 
 def carton(size: Triple, centre: Triple, colour: Colour, stripe: Colour, share: Triple) -> tuple[Shape, ...]:
@@ -48,7 +49,7 @@ def carton(size: Triple, centre: Triple, colour: Colour, stripe: Colour, share: 
     return (box(size, centre, colour), scenery(box((x, y, z), centre, stripe)))
 
 
-def can(label: Colour, band: Colour) -> tuple[Shape, ...]:
+def can(label: Colour, band: Colour, raised: float = 0) -> tuple[Shape, ...]:
     """A tin can 6 cm across and 75 mm high."""
     upright = (
         *map(unseen, prism(6, 0.03, 0.0376, (0, 0, 0), label)),
@@ -57,7 +58,7 @@ def can(label: Colour, band: Colour) -> tuple[Shape, ...]:
         scenery(cylinder(0.0313, 0.009, (0, 0, 0), band)),
         scenery(cylinder(0.024, 0.0381, (0, 0, 0), label)),
     )
-    return moved(standing(upright), (0, -0.0006, -0.003))
+    return moved(standing(upright, raised), (0, -0.0006, -0.003))
 
 
 def bbq_sauce() -> tuple[Shape, ...]:
@@ -79,10 +80,10 @@ def ketchup() -> tuple[Shape, ...]:
         scenery(cylinder(0.0165, 0.0185, (0, 0, 0.0547), WHITE)),
         scenery(box((0.0286, 0.0174, 0.015), (0, 0, -0.042), WHITE)),
     )
-    return moved(standing(upright), (0.0004, 0, 0.0008))
+    return standing(upright, raised=0.03)
 
 
-def salad_dressing() -> tuple[Shape, ...]:
+def salad_dressing(raised: float) -> tuple[Shape, ...]:
     upright = (
         box((0.0173, 0.0173, 0.0032), (0, 0, -0.0695), LEAF),
         box((0.0222, 0.0173, 0.0056), (0, 0, -0.0572), LEAF),
@@ -94,7 +95,7 @@ def salad_dressing() -> tuple[Shape, ...]:
         scenery(cylinder(0.0165, 0.0186, (0, 0, 0.0542), WHITE)),
         scenery(box((0.0268, 0.0177, 0.013), (0, 0, -0.0314), YELLOW)),
     )
-    return moved(standing(upright), (-0.0004, 0, 0.0003))
+    return standing(upright, raised)
 
 
 def gable_carton(colour: Colour, band: Colour) -> tuple[Shape, ...]:
@@ -106,7 +107,7 @@ def gable_carton(colour: Colour, band: Colour) -> tuple[Shape, ...]:
         box((0.0265, 0.0035, 0.0029), (0, 0, 0.0585), colour),
         scenery(box((0.0266, 0.0266, 0.02), (0, 0, -0.012), band)),
     )
-    return standing(upright)
+    return standing(upright, raised=0.0275)
 
 
 def grocery(name: str, body: Body, **offsets: float) -> Thing:
@@ -119,16 +120,13 @@ CREAM_CHEESE = carton((0.0406, 0.0213, 0.0089), (0, 0, 0), BLUE, WHITE, (0.44, 1
 PUDDING = carton((0.0401, 0.0232, 0.0137), (-0.0005, 0, 0.0006), BROWN, (0.95, 0.7, 0.75), (0.4, 1.02, 1.04))
 COOKIES = carton((0.031, 0.0413, 0.0094), (0, 0, 0), SKY, (0.6, 0.35, 0.15), (0.6, 0.6, 1.04))
 
-# The one bottle whose shapes LIBERO keeps in a body of their own, half a bottle higher.
-RAISED_DRESSING = replace(weighed(0.0218, salad_dressing()), name="bottle", pos=(0, 0.05, 0))
-
 GROCERIES = (
-    grocery("alphabet_soup", weighed(0.0259, can(GOLD, WHITE)), bottom=-0.04),
+    grocery("alphabet_soup", weighed(0.0259, can(GOLD, WHITE, raised=0.0155)), bottom=-0.04),
     grocery("tomato_sauce", weighed(0.0266, can(RED, LEAF))),
     grocery("bbq_sauce", weighed(0.0122, bbq_sauce()), top=0.06, radius=0.015),
     grocery("ketchup", weighed(0.0232, ketchup())),
-    grocery("salad_dressing", weighed(0.0218, salad_dressing())),
-    grocery("new_salad_dressing", Body("object", children=(RAISED_DRESSING,))),
+    grocery("salad_dressing", weighed(0.0218, salad_dressing(raised=0.03))),
+    grocery("new_salad_dressing", weighed(0.0218, salad_dressing(raised=0.05))),
     grocery("milk", weighed(0.0317, gable_carton(WHITE, SKY)), radius=0.03),
     grocery("orange_juice", weighed(0.0317, gable_carton(ORANGE, WHITE))),
     grocery("butter", weighed(0.0052, BUTTER), bottom=-0.02, top=0.02, radius=0.02),

@@ -31,6 +31,13 @@ def thing_xml(thing: Thing) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
+def body_xml(body: Body) -> str:
+    """The MJCF text of a body that is part of a room."""
+    parent = ET.Element("worldbody")
+    _add_body(parent, body)
+    return ET.tostring(parent[0], encoding="unicode")
+
+
 def _add_body(parent: ET.Element, body: Body) -> None:
     element = ET.SubElement(parent, "body", name=body.name, pos=numbers(body.pos), quat=numbers(body.quat))
     if body.mass is not None:
