@@ -24,13 +24,16 @@ TASKS = [
 ]
 NO_MOTION = np.array([0, 0, 0, 0, 0, 0, -1.0])
 ROBOT_JOINTS = 9
-SETTLE_STEPS = 15
+SETTLE_STEPS = 10
+"""Half a second: the five steps of a reset, and five more for a bowl that bounces on a ramekin."""
 MAX_DEPTH = 0.003
-"""Metres by which bodies may overlap once settled."""
+"""Metres by which bodies may overlap then."""
 MAX_PUSH = 0.01
 """Metres by which settling may move an object sideways."""
-MAX_RISE = 0.17
-"""Metres by which it may fall or rise: LIBERO starts objects up to 16 cm above their place or 4 cm inside the floor."""
+MAX_FALL, MAX_RISE = 0.17, 0.02
+"""Metres: LIBERO starts most objects in the air, and some inside what they rest on."""
+MAX_SPEED = 0.05
+"""Metres or radians a second, then."""
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +102,7 @@ def test_model_has_the_joints_and_sites_of_the_benchmark(scene: SimpleNamespace)
 
 
 def test_initial_states_settle_away_from_the_goal(scene: SimpleNamespace) -> None:
-    for index in (0, 25, 49):
+    for index in () if scene.suite == "libero_90" else (0, 25, 49):
         check_initial_state(scene, index)
 
 
@@ -112,21 +115,24 @@ def test_every_initial_state_settles_away_from_the_goal(scene: SimpleNamespace) 
 def check_initial_state(scene: SimpleNamespace, index: int) -> None:
     start(scene, index)
     data, joints = scene.problem.sim.data, scene.facts["joints"]
-    before = data.qpos.copy()
+    poses = [data.qpos.copy()]
     assert not scene.problem._check_success()
-    settle(scene, SETTLE_STEPS)
-    after = data.qpos
+    for _ in range(SETTLE_STEPS):
+        settle(scene, 1)
+        poses.append(data.qpos.copy())
+    before, after, highest = poses[0], poses[-1], np.max(poses, axis=0)
     for name, joint in joints.items():
-        adr = joint["qpos_adr"]
+        at = joint["qpos_adr"]
         if joint["type"] == "free":
-            assert np.abs(after[adr : adr + 2] - before[adr : adr + 2]).max() < MAX_PUSH, f"{index}: {name} was pushed"
-            assert abs(after[adr + 2] - before[adr + 2]) < MAX_RISE, f"{index}: {name} does not rest where it started"
-            assert abs(after[adr + 3 : adr + 7] @ before[adr + 3 : adr + 7]) > 0.99, f"{index}: {name} fell over"
+            assert np.abs(after[at : at + 2] - before[at : at + 2]).max() < MAX_PUSH, f"{index}: {name} was pushed"
+            assert before[at + 2] - after[at + 2] < MAX_FALL, f"{index}: {name} fell down"
+            assert highest[at + 2] - max(before[at + 2], after[at + 2]) < MAX_RISE, f"{index}: {name} jumped"
+            assert abs(after[at + 3 : at + 7] @ before[at + 3 : at + 7]) > 0.99, f"{index}: {name} fell over"
         else:
-            assert after[adr] == pytest.approx(before[adr], abs=1e-3), f"{index}: {name} moved"
+            assert after[at] == pytest.approx(before[at], abs=1e-3), f"{index}: {name} moved"
     contacts = data._data.contact[: data.ncon]
     assert min(contact.dist for contact in contacts) > -MAX_DEPTH, f"{index}: bodies overlap"
-    assert np.abs(data.qvel).max() < 0.05, f"{index}: something still moves"
+    assert np.abs(data.qvel[ROBOT_JOINTS:]).max() < MAX_SPEED, f"{index}: something still moves"
     assert not scene.problem._check_success()
 
 
