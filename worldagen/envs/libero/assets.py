@@ -19,7 +19,6 @@ from typing import Literal
 
 from worldagen.envs.cache import cache_dir
 from worldagen.envs.libero.package import benchmark_root
-from worldagen.envs.libero.primitive import SUITES as PRIMITIVE_SUITES
 from worldagen.envs.libero.primitive import write_tree
 from worldagen.errors import WorldagenError
 
@@ -69,13 +68,6 @@ def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
         )
     logger.warning("official LIBERO assets not found (searched %s): using generated primitive assets", searched)
     return Assets("primitive", _primitive_tree())
-
-
-def check_coverage(kind: str, suite: str) -> None:
-    """Raise AssetsError when assets of this kind do not hold what the tasks of a suite are built from."""
-    if kind == "primitive" and suite not in PRIMITIVE_SUITES:
-        covered = ", ".join(PRIMITIVE_SUITES)
-        raise AssetsError(f"primitive assets cover {covered}, not {suite}; use env.assets=official")
 
 
 def _is_official(path: Path) -> bool:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from worldagen.envs.libero.assets import AssetsError, check_coverage, resolve_assets
+from worldagen.envs.libero.assets import AssetsError, resolve_assets
 from worldagen.envs.libero.package import prepare
 from worldagen.envs.libero.rendering import light_xml, with_model_xml
 from worldagen.envs.libero.shifts import apply_shifts, robots_floor
@@ -34,12 +34,11 @@ class LiberoEnv:
     """One LIBERO simulator at 20 Hz; holds the compiled model of one task at a time. Several may live in one process.
 
     Official assets are taken from WORLDAGEN_LIBERO_ASSETS where that is set (see `resolve_assets`). Raises ValueError
-    for an unknown suite and AssetsError for assets that are missing or do not cover the suite.
+    for an unknown suite and AssetsError for assets that are missing.
     """
 
     def __init__(self, spec: EnvSpec) -> None:
         tasks(spec.suite)
-        check_coverage(spec.assets, spec.suite)
         self.spec = spec
         self._assets = resolve_assets(spec.assets, os.environ.get("WORLDAGEN_LIBERO_ASSETS", "")).path
         prepare(self._assets)

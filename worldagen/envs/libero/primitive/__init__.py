@@ -20,8 +20,7 @@ from worldagen.envs.libero.primitive.stationery import STATIONERY
 from worldagen.envs.libero.primitive.tableware import TABLEWARE
 
 THINGS = (*GROCERIES, *TABLEWARE, *COOKWARE, *STATIONERY, *CONTAINERS, *FIXTURES, *APPLIANCES)
-SUITES = ("libero_goal", "libero_object", "libero_spatial", "libero_10", "libero_90")
-"""The suites whose objects and scenes are in the tables."""
+"""Every object and fixture of the 130 tasks."""
 
 
 def write_tree(path: Path) -> None:
