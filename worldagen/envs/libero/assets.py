@@ -53,14 +53,13 @@ def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
         return Assets("primitive", _primitive_tree())
     if assets_path and not _is_official(Path(assets_path)):
         raise AssetsError(f"{assets_path} holds no official LIBERO assets; it should contain {', '.join(_FOLDERS)}")
-    places = [Path(assets_path)] if assets_path else [benchmark_root() / "assets", _libero_cache()]
-    for place in places:
-        if _is_official(place):
-            return Assets("official", place)
+    found = find_official(assets_path)
+    if found:
+        return Assets("official", found)
     unreachable = _hub_failure()
     if not unreachable:
         return Assets("official", _download())
-    searched = f"{', '.join(map(str, places))}; the hub ({HUB_REPOSITORY}): {unreachable}"
+    searched = f"{', '.join(map(str, _places()))}; the hub ({HUB_REPOSITORY}): {unreachable}"
     if choice == "official":
         raise AssetsError(
             f"the official LIBERO assets were not found (searched {searched}); download the dataset {HUB_REPOSITORY} "
@@ -70,8 +69,18 @@ def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
     return Assets("primitive", _primitive_tree())
 
 
+def find_official(assets_path: str = "") -> Path | None:
+    """The official assets on this machine: in `assets_path`, or in any of the usual places. Downloads nothing."""
+    places = [Path(assets_path)] if assets_path else _places()
+    return next((place for place in places if _is_official(place)), None)
+
+
 def _is_official(path: Path) -> bool:
     return all((path / folder).is_dir() for folder in _FOLDERS) and not (path / _PRIMITIVE_MARK).exists()
+
+
+def _places() -> list[Path]:
+    return [benchmark_root() / "assets", _libero_cache()]
 
 
 def _libero_cache() -> Path:
