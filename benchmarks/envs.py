@@ -3,8 +3,9 @@
     python benchmarks/envs.py [--rounds 8] [--task put_the_bowl_on_the_plate] [--image-size 128]
 
 Prints Markdown tables. Both sides take turns in one process, five control steps each, with the same actions and images
-of the same size; a figure is the median over the rounds, in milliseconds of wall clock per control step. CALVIN's part
-needs a checkout of calvin_env (CALVIN_ENV_ROOT); without one only the native engine is measured.
+of the same size; a figure is the median over the rounds, in milliseconds of wall clock per control step. The ratio of
+CPU time (of all threads) suffers less from whatever else the machine does. CALVIN's part needs a checkout of
+calvin_env (CALVIN_ENV_ROOT); without one only the native engine is measured.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -46,23 +47,31 @@ def episode(spec: EnvSpec, task: str) -> EpisodeSpec:
     )
 
 
-def race(sides: dict[str, Callable[[Chunk], None]], rounds: int) -> dict[str, float]:
-    """Milliseconds per control step of each side: the median of `rounds` turns, after one that does not count."""
-    moves, seconds = actions((1 + rounds) * CHUNK), {name: [] for name in sides}  # type: dict[str, list[float]]
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds per control step."""
+
+    wall: float
+    cpu: float
+
+
+def race(sides: dict[str, Callable[[Chunk], object]], rounds: int) -> dict[str, Cost]:
+    """What each side takes: the median of `rounds` turns, after one that does not count."""
+    moves = actions((1 + rounds) * CHUNK)
+    turns: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     for start in range(0, len(moves), CHUNK):
         for name, run in sides.items():
-            started = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             run(moves[start : start + CHUNK])
-            seconds[name].append(time.perf_counter() - started)
-    return {name: 1000 * median(times[1:]) / CHUNK for name, times in seconds.items()}
+            turns[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    return {
+        name: Cost(*(1000 * median(seconds) / CHUNK for seconds in zip(*counted[1:], strict=True)))
+        for name, counted in turns.items()
+    }
 
 
-def every_frame(env: Env) -> Callable[[Chunk], None]:
-    return lambda chunk: [env.step([action]) for action in chunk] and None
-
-
-def last_frame(env: Env) -> Callable[[Chunk], None]:
-    return lambda chunk: env.step(chunk) and None
+def every_frame(env: Env) -> Callable[[Chunk], object]:
+    return lambda chunk: [env.step([action]) for action in chunk]
 
 
 def started_env(spec: EnvSpec, task: str) -> Any:
@@ -99,7 +108,7 @@ def libero_own(spec: EnvSpec, task: str, cameras: bool) -> Any:
     return env
 
 
-def libero_steps(env: Any, cameras: bool) -> Callable[[Chunk], None]:
+def libero_steps(env: Any, cameras: bool) -> Callable[[Chunk], object]:
     def run(chunk: Chunk) -> None:
         if cameras:  # it assumes that no other simulator has drawn in this process
             env.sim._render_context_offscreen.gl_ctx.make_current()
@@ -115,11 +124,11 @@ def libero(spec: EnvSpec, task: str, rounds: int) -> None:
     sides = {
         "own": libero_steps(own, cameras=True),
         "own, no cameras": libero_steps(own_blind, cameras=False),
-        "no cameras": lambda chunk: [light._control(action) for action in chunk] and None,
+        "no cameras": lambda chunk: [light._control(action) for action in chunk],
         "full": every_frame(full),
-        "full, chunks": last_frame(full),
+        "full, chunks": full.step,
         "light": every_frame(light),
-        "light, chunks": last_frame(light),
+        "light, chunks": light.step,
     }
     title = f"LIBERO: {spec.suite}, {task}, {spec.assets} assets, two {spec.image_size} px images"
     compare(title, "OffScreenRenderEnv.step", LIBERO_ROWS, race(sides, rounds))
@@ -159,15 +168,17 @@ def calvin_own(spec: EnvSpec) -> Any:
     return env
 
 
-def calvin_steps(env: Any) -> Callable[[Chunk], None]:
-    return lambda chunk: [env.step(np.array(action, np.float64)) for action in chunk] and None
+def calvin_steps(env: Any) -> Callable[[Chunk], object]:
+    return lambda chunk: [env.step(np.array(action, np.float64)) for action in chunk]
 
 
 def calvin(specs: dict[str, EnvSpec], rounds: int) -> None:
-    sides = {"own": calvin_steps(calvin_own(specs["calvin_env"]))} if "calvin_env" in specs else {}
+    sides: dict[str, Callable[[Chunk], object]] = {}
+    if "calvin_env" in specs:
+        sides["own"] = calvin_steps(calvin_own(specs["calvin_env"]))
     for engine, spec in specs.items():
         env = started_env(spec, CALVIN_TASK)
-        sides |= {engine: every_frame(env), f"{engine}, chunks": last_frame(env)}
+        sides |= {engine: every_frame(env), f"{engine}, chunks": env.step}
     title = "CALVIN: scene D, TinyRenderer, images of 200 and 84 px"
     compare(title, "PlayTableSimEnv.step", CALVIN_ROWS, race(sides, rounds))
 
@@ -235,14 +246,14 @@ def _plain(spec: EnvSpec) -> dict[str, Any]:
     return {name: value for name, value in vars(spec).items() if name != "shifts"}
 
 
-def compare(title: str, own: str, rows: tuple[Row, ...], milliseconds: dict[str, float]) -> None:
+def compare(title: str, own: str, rows: tuple[Row, ...], costs: dict[str, Cost]) -> None:
     print(f"\n### {title}\n")
-    print(f"| | {own}, ms | worldagen, ms | ratio | bar |\n|---|---|---|---|---|")
+    print(f"| | {own}, ms | worldagen, ms | ratio | bar | ratio of CPU time |\n|---|---|---|---|---|---|")
     for name, baseline, contender, bar in rows:
-        if contender in milliseconds:
-            base, ours = milliseconds.get(baseline), milliseconds[contender]
-            own_cell, ratio = (f"{base:.1f}", f"{base / ours:.2f}") if base else ("-", "-")
-            print(f"| {name} | {own_cell} | {ours:.1f} | {ratio} | {bar or '-'} |", flush=True)
+        if contender in costs:
+            ours, base = costs[contender], costs.get(baseline, Cost(float("nan"), float("nan")))
+            ratios = f"{base.wall / ours.wall:.2f} | {bar or '-'} | {base.cpu / ours.cpu:.2f}"
+            print(f"| {name} | {base.wall:.1f} | {ours.wall:.1f} | {ratios} |", flush=True)
 
 
 def main() -> None:
