@@ -66,7 +66,8 @@ class EnvSpec:
 class PolicySpec:
     """Which policy acts in an episode."""
 
-    kind: Literal["learned", "expert", "random"] = "learned"
+    kind: Literal["learned", "expert", "random", "recorded"] = "learned"
+    """`recorded`: whoever demonstrated in a published dataset, which `checkpoint` then names; cannot act again."""
     checkpoint: str = ""
     """Fingerprint of the base weights (learned policies only)."""
     adapter: str = ""

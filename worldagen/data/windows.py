@@ -83,8 +83,8 @@ class WindowDataset(torch.utils.data.Dataset[Window]):
         trajectory = self.trajectories[episode]
         if _shape(trajectory) != self._shape:
             raise DataError(
-                f"episode {trajectory.spec.key} has (image size, wrist image size, actions per chunk) {_shape(trajectory)}, "
-                f"the first one {self._shape}; use episodes recorded alike"
+                f"episode {trajectory.spec.key} has (image size, wrist image size, actions per chunk) "
+                f"{_shape(trajectory)}, the first one {self._shape}; use episodes recorded alike"
             )
         return cut(trajectory, index - int(self._ends[episode] - self.lengths[episode]), self.chunks)
 

@@ -101,6 +101,8 @@ def make_policy(spec: EpisodeSpec, model: Callable[[], Model]) -> Policy:
         return ExpertPolicy()
     if spec.policy.kind == "random":
         return RandomPolicy()
+    if spec.policy.kind == "recorded":
+        raise PolicyError(f"{spec.policy.checkpoint} was recorded elsewhere; its demonstrator cannot act again")
     return LearnedPolicy(model())
 
 

@@ -1,0 +1,155 @@
+"""Demonstrations that others recorded frame by frame: CALVIN's and LIBERO's, in worldagen's conventions.
+
+A reader (`calvin.py`, `libero.py`) says what there is and reads single frames; here frames become windows that start at
+any control step, or whole trajectories for our own store.
+
+Pairing: the actions a[f] ... a[f + a - 1] lead from frame f to frame f + a. `published` is what the authors' training
+did with CALVIN: a[f + 1] ... a[f + a], one action late, for whoever wants to continue with their weights.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from worldagen.data.trajectories import DataError
+from worldagen.data.windows import Window, WindowBatch, collate
+from worldagen.types import ACTION_SIZE, EnvSpec, EpisodeSpec, PolicySpec, Trajectory
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One demonstration: `steps` control steps between `steps + 1` frames."""
+
+    name: str
+    """Where it comes from, for error messages and as a name of its own."""
+    suite: str
+    task: str
+    instruction: str
+    steps: int
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Some frames of a demonstration, in the order asked for."""
+
+    primary: np.ndarray
+    """uint8 (n, H, W, 3)."""
+    wrist: np.ndarray
+    """uint8 (n, h, w, 3)."""
+    state: np.ndarray
+    """float32 (n, 7)."""
+
+
+class Demonstrations(Protocol):
+    """A folder of demonstrations. Nothing is read before it is needed, and nothing is kept."""
+
+    @property
+    def demonstrations(self) -> Sequence[Demonstration]: ...
+
+    def frames(self, index: int, wanted: Sequence[int]) -> Frames:
+        """Frames of demonstration `index`, counted from 0. Raises DataError naming file and frame."""
+        ...
+
+    def actions(self, index: int, first: int, last: int) -> np.ndarray:
+        """float32 (last - first, 7): the actions after frames `first` to `last - 1`. Raises DataError."""
+        ...
+
+
+class StepWindows:
+    """Windows of `chunks` chunks of `actions_per_chunk` actions, one from every control step of every demonstration.
+
+    Where a demonstration ends inside a window, the rest is padding; no frame is left out. Gives the same batches as
+    `WindowDataset`. Raises DataError when there are no demonstrations.
+    """
+
+    def __init__(self, source: Demonstrations, chunks: int, actions_per_chunk: int, pairing: str = "exact") -> None:
+        if not source.demonstrations:
+            raise DataError("no demonstrations to cut windows from")
+        if pairing not in ("exact", "published"):
+            raise ValueError(f"unknown pairing {pairing!r}; use exact or published")
+        self.source = source
+        self.chunks, self.size = chunks, actions_per_chunk
+        self.late = int(pairing == "published")
+        steps = np.array([demonstration.steps for demonstration in source.demonstrations])
+        self._ends = np.cumsum(np.maximum(steps - self.late, 0))
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: int) -> Window:
+        demonstration = int(np.searchsorted(self._ends, index, side="right"))
+        return self._cut(demonstration, index - int(self._ends[demonstration - 1] if demonstration else 0))
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> WindowBatch:
+        """The windows `indices` as one batch."""
+        return collate([self[int(index)] for index in indices])
+
+    def _cut(self, index: int, start: int) -> Window:
+        about = self.source.demonstrations[index]
+        wanted = np.minimum(start + self.size * np.arange(self.chunks + 1), about.steps)
+        frames = self.source.frames(index, wanted.tolist())
+        end = min(start + self.late + self.chunks * self.size, about.steps)
+        actions, counts = _chunked(self.source.actions(index, start + self.late, end), self.chunks, self.size)
+        return Window(
+            frames.primary,
+            frames.wrist,
+            frames.state[:-1],
+            actions,
+            actions,
+            counts.astype(np.int64),
+            about.instruction,
+        )
+
+
+def trajectory(source: Demonstrations, index: int, actions_per_chunk: int) -> Trajectory:
+    """A whole demonstration as our store keeps episodes: frames at chunk boundaries, the last chunk cut short."""
+    about = source.demonstrations[index]
+    chunks = -(-about.steps // actions_per_chunk)
+    wanted = [*range(0, about.steps, actions_per_chunk), about.steps]
+    frames = source.frames(index, wanted)
+    actions, counts = _chunked(source.actions(index, 0, about.steps), chunks, actions_per_chunk)
+    env = EnvSpec(
+        suite=about.suite,
+        image_size=frames.primary.shape[1],
+        wrist_image_size=frames.wrist.shape[1],
+        visuals="full",
+        assets="official",
+    )
+    return Trajectory(
+        spec=EpisodeSpec(
+            env=env,
+            task=about.task,
+            init_state=index,
+            seed=0,
+            policy=PolicySpec(kind="recorded", checkpoint=about.name),
+            actions_per_chunk=actions_per_chunk,
+            step_limit=about.steps,
+            record="trajectory",
+        ),
+        instruction=about.instruction,
+        primary=frames.primary,
+        wrist=frames.wrist,
+        state=frames.state,
+        actions=actions,
+        intended=actions,
+        counts=counts,
+        success=True,
+    )
+
+
+def checked(actions: np.ndarray, name: str, first: int) -> np.ndarray:
+    """float32 copy of `actions` (n, 7). Raises DataError for one that is not finite, naming its frame."""
+    bad = ~np.isfinite(actions).all(axis=1)
+    if bad.any():
+        raise DataError(f"{name}: the action after frame {first + int(bad.argmax())} is not finite")
+    return actions.astype(np.float32)
+
+
+def _chunked(actions: np.ndarray, chunks: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 7) actions as float32 (chunks, size, 7), zeros behind them, and how many of each chunk are real."""
+    padded = np.zeros((chunks * size, ACTION_SIZE), np.float32)
+    padded[: len(actions)] = actions
+    counts = np.clip(len(actions) - size * np.arange(chunks), 0, size).astype(np.int32)
+    return padded.reshape(chunks, size, ACTION_SIZE), counts
