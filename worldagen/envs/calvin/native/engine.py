@@ -12,7 +12,7 @@ from worldagen.envs.calvin.native.errors import NativeError
 from worldagen.envs.calvin.native.info import world_info
 from worldagen.envs.calvin.native.scenes import SCENES
 from worldagen.envs.calvin.native.state import check_robot_obs, check_scene_obs
-from worldagen.envs.calvin.native.urdfs import urdfs_of
+from worldagen.envs.calvin.native.urdfs import check_urdfs, urdfs_of
 from worldagen.envs.calvin.native.world import SUBSTEPS, build_world, connect
 from worldagen.envs.calvin.rules import completed
 from worldagen.types import EnvSpec
@@ -26,6 +26,7 @@ class NativeEngine:
 
     def __init__(self, spec: EnvSpec) -> None:
         self._urdfs, self._scene = urdfs_of(spec), SCENES[spec.suite]
+        check_urdfs(self._urdfs)
         self.client = connect()
         self._world = build_world(self.client, self._urdfs, self._scene)
         self.static_view: Sequence[float] = static_view(self.client)
@@ -91,6 +92,7 @@ class NativeEngine:
 
     def state_digest(self) -> bytes:
         """Poses, velocities and joint states of all bodies, the lights and the running target pose."""
+        self._check_open()
         return state_bytes(self.client) + self.scene_obs().tobytes() + self._world.robot.command().tobytes()
 
     def close(self) -> None:

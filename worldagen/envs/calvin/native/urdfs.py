@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pybullet
 
@@ -16,6 +17,9 @@ from worldagen.envs.calvin.native.primitive import write_assets
 from worldagen.envs.calvin.native.scenes import SCENES, Scene
 from worldagen.envs.calvin.package import checkout
 from worldagen.types import EnvSpec
+
+_REMEDY = "fetch calvin_env again, or use env.assets=primitive"
+_TABLE_LINKS = {f"{part}_link" for part in ("button", "switch", "slide", "drawer", "led", "light", "plank")}
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,38 @@ def _official(scene: Scene, data: Path) -> Urdfs:
     )
 
 
-def load_urdf(client: Any, path: Path, **settings: Any) -> int:
-    """pybullet's id of the body. Raises NativeError for a file that is missing or that Bullet cannot read."""
+def check_urdfs(urdfs: Urdfs) -> None:
+    """Raise NativeError for a file that is missing or damaged: Bullet ends the process over some of them."""
+    for path in (urdfs.robot, *urdfs.blocks.values(), urdfs.plane):
+        _check_urdf(path)
+    missing = _TABLE_LINKS - _check_urdf(urdfs.table)
+    if missing:
+        raise NativeError(f"{urdfs.table} is damaged: it has no {', '.join(sorted(missing))}; {_REMEDY}")
+
+
+def _check_urdf(path: Path) -> set[str]:
+    """Names of its links."""
     if not path.is_file():
-        raise NativeError(f"{path} is missing; fetch calvin_env again, or use env.assets=primitive")
+        raise NativeError(f"{path} is missing; {_REMEDY}")
+    text = path.read_text()
+    try:
+        robot = ElementTree.fromstring(text[max(text.find("<robot"), 0) :])  # some declare a version that XML never had
+    except ElementTree.ParseError as error:
+        raise NativeError(f"{path} is damaged: {error}; {_REMEDY}") from error
+    links = {link.get("name", "") for link in robot.iter("link")}
+    roots = links - {child.get("link", "") for child in robot.iter("child")}
+    if len(roots) != 1:
+        raise NativeError(f"{path} is damaged: one link must have no parent, here {sorted(roots)}; {_REMEDY}")
+    for mesh in robot.iter("mesh"):
+        file = path.parent / mesh.get("filename", "").removeprefix("package://")
+        if not file.is_file():
+            raise NativeError(f"{path} is damaged: its mesh {file} is missing; {_REMEDY}")
+    return links
+
+
+def load_urdf(client: Any, path: Path, **settings: Any) -> int:
+    """pybullet's id of the body. Raises NativeError for a file that Bullet cannot read."""
     try:
         return client.loadURDF(str(path), **settings)
     except pybullet.error as error:
-        remedy = "fetch calvin_env again, or use env.assets=primitive"
-        raise NativeError(f"{path} is damaged: Bullet cannot load it ({error}); {remedy}") from error
+        raise NativeError(f"{path} is damaged: Bullet cannot load it ({error}); {_REMEDY}") from error
