@@ -71,7 +71,7 @@ LIBERO with primitive assets, seed 0; drawn by `python docs/draw_shifts.py`.
 ## Can it still be done?
 
 Successes of the scripted experts, and median control steps of these, measured by
-`python benchmarks/shifts.py --init-states {init_states}`: initial states 0 to {last} of `{tasks}`, {assets} assets,
+`python benchmarks/shifts.py --init-states {init_states}`: initial states 0 to {last} of `{tasks}`, primitive assets,
 Gaussian noise of {noise} on the arm, at most {step_limit} control steps. Experts see the truth and not the images, so
 camera, light, colour and sensor_noise do not concern them; their scripts know nothing of shifts and correct what they
 see going wrong.
@@ -90,7 +90,7 @@ def kinds() -> str:
 
 def measure(shifts: dict[str, float], seed: int, init_states: int) -> str:
     """A cell of the table."""
-    env_spec = prepare_env(EnvConfig(image_size=16, shifts=shifts, shift_seed=seed))
+    env_spec = prepare_env(EnvConfig(image_size=16, assets="primitive", shifts=shifts, shift_seed=seed))
     env, results = make_env(env_spec), list[EpisodeResult]()
     policy = PolicySpec(kind="expert", noise=NOISE)
     spec = EpisodeSpec(
@@ -123,7 +123,6 @@ def main() -> None:
         init_states=init_states,
         last=init_states - 1,
         tasks="` and `".join(TASKS),
-        assets=prepare_env(EnvConfig()).assets,
         noise=NOISE,
         step_limit=STEP_LIMIT,
         strengths=" | ".join(f"strength {strength:g}" for strength in STRENGTHS),

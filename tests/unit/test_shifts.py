@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -206,6 +207,12 @@ def test_a_configuration_gives_sorted_shifts_without_those_of_no_strength() -> N
         Shift(name="sensor_noise", strength=0.5, seed=3),
     )
     assert prepare_env(EnvConfig(suite=SUITE)).shifts == ()
+
+
+def test_the_page_tells_of_every_shift() -> None:
+    page = Path("docs/shifts.md").read_text()
+    for name, kind in numbers.SHIFTS.items():
+        assert f"| `{name}` | {kind.changes} | {kind.at_one} | {', '.join(kind.simulators)} |" in page
 
 
 def test_shifts_are_part_of_what_a_result_is_named_after() -> None:
