@@ -150,3 +150,22 @@ def test_the_table_of_chains() -> None:
     assert "adapted - base: +0.50 tasks [+0.40" in length_difference(adapted, base)
     assert length_difference(adapted, base).endswith("different")
     assert "0 less far: too much alike" in length_difference(base, base)
+
+
+def test_the_chains_are_calvins_and_the_report_counts_them_in_a_row() -> None:
+    config = configured("calvin_official", "calvin_d")
+    specs = specs_of(config)
+    assert len(specs) == len({spec.key for spec in specs}) == 1000
+    assert {1 + len(spec.then) for spec in specs} == {5} and {spec.step_limit for spec in specs} == {360}
+    assert len({(spec.task, spec.init_state, spec.seed) for spec in specs}) == 1000, "pairs are told apart"
+    long = specs_of(configured("calvin_paper_code", "calvin_d", "evaluation.limit=3"))
+    assert [spec.then for spec in long] == [spec.then for spec in specs[:3]]
+    assert {spec.step_limit for spec in long} == {1800}
+    env = EnvSpec(suite="calvin_d", engine="native", renderer="tiny")
+    lines = report(config, env, "0123", {"base": tuple(chain(number, 2) for number in range(1000))})
+    assert lines[0] == "calvin_d, native engine, tiny renderer, primitive assets, light visuals, checkpoint 0123"
+    assert lines[1] == "protocol calvin_official: 1000 chains, 360 control steps a task (12 s at 30 Hz)"
+    assert sum(line.startswith("  NOT the full protocol") for line in lines) == 4
+    assert "base: 1000 chains, average length 2.00 of 5 [1.85, 2.15]" in lines
+    with pytest.raises(ConfigError, match="evaluate its adapters on chains with pipelines"):
+        plan_unit(config)

@@ -65,9 +65,11 @@ def configured_shifts(config: EnvConfig) -> tuple[Shift, ...]:
 
 def in_words(env: EnvSpec) -> str:
     """What a simulator's results are to be named after: suite, what draws it, shifts."""
-    drawn = f"{env.engine} engine, {env.renderer} renderer" if env.engine else f"{env.assets} assets"
+    engine = f"{env.engine} engine, {env.renderer} renderer, " if env.engine else ""
     shifts = ", ".join(f"{shift.name} {shift.strength:g} (seed {shift.seed})" for shift in env.shifts)
-    return f"{env.suite}, {drawn}, {env.visuals} visuals" + (f", shifted: {shifts}" if shifts else "")
+    return f"{env.suite}, {engine}{env.assets} assets, {env.visuals} visuals" + (
+        f", shifted: {shifts}" if shifts else ""
+    )
 
 
 def prepare_env(config: EnvConfig) -> EnvSpec:

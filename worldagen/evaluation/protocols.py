@@ -136,7 +136,7 @@ def departures(config: Config, env: EnvSpec, full: int, what: str = "episodes") 
     limit = config.evaluation.limit
     found = {
         f"only the first {limit} of its {full} {what}": 0 < limit < full,
-        "primitive assets instead of the benchmark's": env.suite.startswith("libero") and env.assets == "primitive",
+        "primitive assets instead of the benchmark's": env.assets == "primitive",
         "visuals=light instead of what the benchmark draws": env.visuals == "light",
         "our native engine instead of calvin_env": env.engine == "native",
         "TinyRenderer's pictures instead of OpenGL's": env.renderer == "tiny",
