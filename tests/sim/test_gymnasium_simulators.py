@@ -1,4 +1,4 @@
-"""LIBERO through Gymnasium and through RLlib."""
+"""LIBERO and CALVIN through Gymnasium."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from worldagen import GYMNASIUM_ENVS
 from worldagen.config import EnvConfig
 from worldagen.envs.base import make_env
-from worldagen.envs.suites import prepare_env
+from worldagen.envs.calvin.package import find_checkout
+from worldagen.envs.suites import prepare_env, task_infos
 from worldagen.types import EpisodeSpec, PolicySpec
 
+CALVIN_ENV = pytest.mark.skipif(find_checkout() is None, reason="no checkout of calvin_env (CALVIN_ENV_ROOT)")
 SETTINGS = {"task": "turn_on_the_stove", "image_size": 32, "step_limit": 6}
 
 
@@ -23,8 +26,20 @@ def env() -> Iterator[gymnasium.Env]:
 
 
 @pytest.mark.filterwarnings("error")
-def test_gymnasiums_own_checker_finds_nothing(env: gymnasium.Env) -> None:
-    check_env(env.unwrapped)
+@pytest.mark.parametrize("name", GYMNASIUM_ENVS)
+def test_gymnasiums_own_checker_finds_nothing(name: str) -> None:
+    suite, engine = GYMNASIUM_ENVS[name], {"engine": "native"} if "Calvin" in name else {}
+    made = gymnasium.make(name, **{**SETTINGS, "task": next(iter(task_infos(suite)))}, **engine)
+    check_env(made.unwrapped, skip_render_check=suite != "libero_goal")  # builds it once more
+    made.close()
+
+
+@CALVIN_ENV
+@pytest.mark.filterwarnings("error")
+def test_gymnasiums_own_checker_finds_nothing_in_calvin_env() -> None:
+    made = gymnasium.make("worldagen/CalvinD-v0", task="open_drawer", engine="calvin_env", step_limit=6)
+    check_env(made.unwrapped)
+    made.close()
 
 
 def test_it_is_the_same_simulator(env: gymnasium.Env) -> None:
