@@ -8,6 +8,7 @@ import pytest
 
 from worldagen.config import ConfigError, EnvConfig
 from worldagen.envs.calvin.package import CalvinEnvError, find_checkout, install, installed_path
+from worldagen.envs.gl import GLError
 from worldagen.envs.suites import prepare_env, task_infos
 
 FILES = (
@@ -89,9 +90,13 @@ def test_a_named_checkout_must_be_whole(tmp_path: Path) -> None:
         find_checkout(str(whole))
 
 
-def test_the_engine_follows_from_config_and_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_follows_from_config_and_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     config = EnvConfig(suite="calvin_c", image_size=200, wrist_image_size=84)
-    alone = prepare_env(config)
+    with caplog.at_level("WARNING"):
+        alone = prepare_env(config)
+    assert "no checkout of calvin_env was found" in caplog.text
     assert (alone.engine, alone.assets, alone.renderer, alone.wrist_image_size) == ("native", "primitive", "tiny", 84)
     config.calvin_root = str(write_checkout(tmp_path / "whole"))
     found = prepare_env(config)
@@ -102,6 +107,27 @@ def test_the_engine_follows_from_config_and_machine(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("CALVIN_ENV_ROOT", "")
     with pytest.raises(CalvinEnvError, match="calvin_env was not found; run"):
         prepare_env(config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"engine": "calvin_env", "assets": "primitive"}, "use env.engine=native for primitive ones"),
+        ({"engine": "native", "renderer": "egl"}, "OpenGL needs env.engine=calvin_env"),
+    ],
+)
+def test_settings_that_exclude_each_other_are_refused(
+    settings: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worldagen.envs.calvin.stage.probe", lambda code, environment: None)
+    with pytest.raises(ConfigError, match=message):
+        prepare_env(EnvConfig(suite="calvin_d", **settings))  # type: ignore[arg-type]
+
+
+def test_opengl_that_does_not_work_is_noticed_before_any_worker_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worldagen.envs.calvin.stage.probe", lambda code, environment: "no libEGL.so.1")
+    with pytest.raises(GLError, match=r"no libEGL\.so\.1.*\n.*apt-get install.*\n.*env.renderer=tiny"):
+        prepare_env(EnvConfig(suite="calvin_d", renderer="egl"))
 
 
 def test_unknown_scenes_are_refused_with_the_nearest() -> None:

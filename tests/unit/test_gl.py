@@ -26,13 +26,15 @@ def test_auto_finds_a_backend_that_renders() -> None:
 def test_auto_falls_through_to_the_next_and_keeps_the_environment_of_the_one_that_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gl, "_probe", lambda environment: None if environment["MUJOCO_GL"] == "osmesa" else "no EGL")
+    monkeypatch.setattr(
+        gl, "probe", lambda code, environment: None if environment["MUJOCO_GL"] == "osmesa" else "no EGL"
+    )
     assert gl.choose_gl() == "osmesa"
     assert os.environ["MUJOCO_GL"] == "osmesa" and "MUJOCO_EGL_DEVICE_ID" not in os.environ
 
 
 def test_a_backend_that_was_asked_for_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gl, "_probe", lambda environment: "broken" if environment["MUJOCO_GL"] == "egl" else None)
+    monkeypatch.setattr(gl, "probe", lambda code, environment: "broken" if environment["MUJOCO_GL"] == "egl" else None)
     with pytest.raises(gl.GLError, match="egl: broken"):
         gl.choose_gl("egl")
     os.environ["MUJOCO_GL"] = "egl"
@@ -102,7 +104,7 @@ def test_a_gpu_that_egl_does_not_have_is_an_error_naming_both_lists(
 
 def test_auto_goes_on_to_a_backend_that_needs_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gl, "query_devices", lambda: Devices(egl=(None,), cuda=("GPU-aaaa-0",)))
-    monkeypatch.setattr(gl, "_probe", lambda environment: None)
+    monkeypatch.setattr(gl, "probe", lambda code, environment: None)
     os.environ["CUDA_VISIBLE_DEVICES"] = "0"
     assert gl.choose_gl() == "osmesa"
     with pytest.raises(gl.GLError, match=r"GPU '0' .* is none of the devices"):

@@ -52,7 +52,7 @@ def choose_gl(choice: str = "auto") -> str:
     failures = {}
     for backend in BACKENDS if choice == "auto" else (choice,):
         try:
-            failure = _probe(_environment(backend))
+            failure = probe(_PROBE, _environment(backend))
         except GLError as error:  # another backend may work
             failure = str(error)
         if failure is None:
@@ -76,12 +76,12 @@ def _environment(backend: str) -> dict[str, str]:
     """The variables that select `backend` in MuJoCo, robosuite and PyOpenGL."""
     environment = {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend}
     if backend == "egl":
-        environment["MUJOCO_EGL_DEVICE_ID"] = _egl_device(os.environ.get("MUJOCO_EGL_DEVICE_ID"))
+        environment["MUJOCO_EGL_DEVICE_ID"] = egl_device(os.environ.get("MUJOCO_EGL_DEVICE_ID"))
     return environment
 
 
-def _egl_device(inherited: str | None) -> str:
-    """The EGL device for this process, announced where it is chosen: `inherited` may be the driver's.
+def egl_device(inherited: str | None) -> str:
+    """Index of the EGL device for this process, announced where it is chosen: `inherited` may be the driver's.
 
     Where nobody speaks of GPUs (CUDA_VISIBLE_DEVICES is not set) it stays; among several GPUs it stays if it is one.
     """
@@ -102,11 +102,12 @@ def _egl_device(inherited: str | None) -> str:
     return str(software)
 
 
-def _probe(environment: dict[str, str], timeout: float = 120.0) -> str | None:
-    """Render one tiny image in a new process. Returns None when that works, else the last line of what went wrong."""
+def probe(code: str, environment: dict[str, str], timeout: float = 120.0) -> str | None:
+    """Run `code`, which renders an image, in a new process, since what is missing may take the process down with it.
+    Returns None when that works, else the last line of what went wrong."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PROBE],
+            [sys.executable, "-c", code],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,

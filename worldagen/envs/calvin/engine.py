@@ -75,6 +75,7 @@ def make_engine(spec: EnvSpec) -> Engine:
     """Build the engine that `spec.engine` names for the scene that `spec.suite` names. Raises ValueError for unknown
     ones."""
     check_scene(spec.suite)
+    check_renderer(spec)
     if spec.engine == "calvin_env":
         from worldagen.envs.calvin.official import OfficialEngine  # each needs packages that the other does not
 
@@ -90,3 +91,11 @@ def check_scene(suite: str) -> None:
     """Raise ConfigError for a suite that is none of CALVIN's scenes."""
     if suite not in SCENES:
         raise ConfigError(f"unknown CALVIN scene {suite!r}; {suggest(suite, SCENES)}")
+
+
+def check_renderer(spec: EnvSpec) -> None:
+    """Raise ConfigError for an engine that cannot draw with the renderer asked for."""
+    if spec.renderer not in ("tiny", "egl"):
+        raise ConfigError(f"unknown renderer {spec.renderer!r} for {spec.suite}; use tiny or egl")
+    if (spec.engine, spec.renderer) == ("native", "egl"):
+        raise ConfigError("env.engine=native draws with env.renderer=tiny; OpenGL needs env.engine=calvin_env")

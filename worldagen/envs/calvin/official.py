@@ -1,6 +1,7 @@
 """The Engine around the unmodified calvin_env package: its PlayTableSimEnv and its task oracle."""
 
 import importlib
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,15 @@ from omegaconf import OmegaConf
 from worldagen.envs.calvin.bullet import state_bytes
 from worldagen.envs.calvin.engine import BLOCKS, Camera
 from worldagen.envs.calvin.package import CalvinEnvError, checkout, load
-from worldagen.envs.calvin.stage import Stage
+from worldagen.envs.calvin.stage import Stage, choose_device
 from worldagen.types import EnvSpec
 
 _SEED = 0
 """calvin_env's own default; decides where the blocks lie before the first reset, which later contacts still feel."""
+
+
+_loading = threading.Lock()
+"""Simulators of one process may run in several threads."""
 
 
 class OfficialEngine:
@@ -120,22 +125,25 @@ class OfficialEngine:
 def _build(root: Path, spec: EnvSpec) -> Any:
     """The package's PlayTableSimEnv for a scene, configured as its own conf/ does."""
     module = load(root)
-    if spec.renderer == "egl" and pybullet.isConnected():
-        raise CalvinEnvError(
-            "calvin_env draws with OpenGL only through PyBullet's first connection, and this process has one already; "
-            "use one such environment a process (as the pool does), or env.renderer=tiny"
-        )
+    if spec.renderer == "egl":
+        if pybullet.isConnected():
+            raise CalvinEnvError(
+                "calvin_env draws with OpenGL only through PyBullet's first connection, and this process has one "
+                "already; use one such environment a process (pool.envs_per_worker=1), or env.renderer=tiny"
+            )
+        choose_device()
 
     class PlayTable(module.PlayTableSimEnv):  # type: ignore[name-defined, misc]
         def load(self) -> None:
             """The robot forgets in two places to name its physics server, so the default must be the right one."""
             names = vars(importlib.import_module("calvin_env.robot.robot"))
-            before = names["p"]
-            names["p"] = self.p
-            try:
-                super().load()
-            finally:
-                names["p"] = before
+            with _loading:
+                before = names["p"]
+                names["p"] = self.p
+                try:
+                    super().load()
+                finally:
+                    names["p"] = before
 
     try:
         env = PlayTable(**_arguments(root, spec))
@@ -147,7 +155,8 @@ def _build(root: Path, spec: EnvSpec) -> Any:
 
 def _arguments(root: Path, spec: EnvSpec) -> dict[str, Any]:
     """Arguments of PlayTableSimEnv, put together from the checkout's conf/ without hydra's global state."""
-    robot = OmegaConf.merge(_load(root, "robot/panda"), _load(root, "robot/panda_longer_finger"))
+    robot: Any = OmegaConf.merge(_load(root, "robot/panda"), _load(root, "robot/panda_longer_finger"))
+    OmegaConf.update(robot, "_convert_", "all")  # plain lists: reading OmegaConf's takes a fifth of a control step
     cameras = {name: _load(root, f"cameras/cameras/{name}") for name in ("static", "gripper")}
     sizes = {"static": spec.image_size, "gripper": spec.wrist_image_size or spec.image_size}
     for name, camera in cameras.items():

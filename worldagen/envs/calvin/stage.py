@@ -5,10 +5,39 @@ the scene that is drawn is loaded once, and its bodies are put to where the simu
 pixels are those of drawing in the simulation itself.
 """
 
+import os
 from typing import Any
 
+from worldagen.envs.egl import GLError
+from worldagen.envs.gl import APT_LINE, egl_device, probe
+
+_DEVICE_VARIABLE = "EGL_VISIBLE_DEVICES"
+"""PyBullet's; an index into EGL's list of devices."""
+_PROBE = """
+import importlib.util, pybullet
+pybullet.connect(pybullet.DIRECT)
+plugin = importlib.util.find_spec("eglRenderer")
+assert plugin is not None and plugin.origin is not None, "this pybullet has no eglRenderer"
+assert pybullet.loadPlugin(plugin.origin, "_eglRendererPlugin") >= 0, "eglRenderer could not be loaded"
+pybullet.getCameraImage(8, 8)
+"""
 _WARM_UP = 3
 """Frames until the renderer draws the same picture for the same scene; the first ones lack shadows."""
+
+
+def choose_device() -> None:
+    """Choose the GPU (or the CPU) that PyBullet draws on in this process; before it connects."""
+    os.environ[_DEVICE_VARIABLE] = egl_device(os.environ.get(_DEVICE_VARIABLE))
+
+
+def check_opengl() -> None:
+    """Raise GLError when PyBullet cannot draw with OpenGL on this machine."""
+    failure = probe(_PROBE, {_DEVICE_VARIABLE: egl_device(os.environ.get(_DEVICE_VARIABLE))})
+    if failure is not None:
+        raise GLError(
+            f"PyBullet cannot draw with OpenGL here ({failure}). Install what is missing with:\n  {APT_LINE}\n"
+            "or use its software renderer, env.renderer=tiny"
+        )
 
 
 class Stage:
