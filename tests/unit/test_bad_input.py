@@ -85,6 +85,6 @@ def test_a_shift_that_a_simulator_does_not_have_is_refused(answer) -> None:
 
 
 def test_without_opengl_the_line_that_installs_it_is_printed(answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gl, "_probe", lambda *_: "ImportError: no EGL")
+    monkeypatch.setattr(gl, "probe", lambda *_: "ImportError: no EGL")
     code, error = answer(collect_demos.run)
     assert code == 1 and gl.APT_LINE in error and "Traceback" not in error
