@@ -198,6 +198,8 @@ def test_impossible_episodes_and_actions_are_refused(env: CalvinEnv) -> None:
     for action in (np.zeros(6), np.full(7, np.nan), 1.5 * STILL):
         with pytest.raises(ValueError, match="action"):
             env.step([action])
+    with pytest.raises(ValueError, match=r"CALVIN has no camera 'statik'; did you mean 'static'\?"):
+        env.engine.render("statik", 8)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("scene", ["calvin_a", "calvin_b", "calvin_c"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +120,19 @@ def test_a_second_copy_of_the_package_is_refused(tmp_path: Path) -> None:
     load(root)
     with pytest.raises(CalvinEnvError, match="use a new process"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["conf/robot/panda.yaml", "data/blocks/block_red_middle.urdf"])
+def test_a_damaged_checkout_is_named(file: str, tmp_path: Path) -> None:
+    """In a process of its own: the package may be imported from one checkout only."""
+    copy = tmp_path / "calvin_env"
+    shutil.copytree(str(find_checkout()), copy, ignore=shutil.ignore_patterns(".git"))
+    (copy / file).write_bytes((copy / file).read_bytes()[:300])
+    code = (
+        "from worldagen.envs.calvin.engine import make_engine; from worldagen.types import EnvSpec;"
+        "make_engine(EnvSpec(suite='calvin_d', engine='calvin_env', renderer='tiny', assets='official'))"
+    )
+    environment = {**os.environ, "CALVIN_ENV_ROOT": str(copy)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    words = f"CalvinEnvError: calvin_d cannot be built from the checkout {copy}, which is damaged"
+    assert words in done.stderr and done.stderr.rstrip().endswith("delete it and fetch it again")

@@ -4,7 +4,7 @@ Everything above (the Env, task rules, experts, shifts) knows a simulator only t
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from worldagen.types import EnvSpec
 
 SCENES = ("calvin_a", "calvin_b", "calvin_c", "calvin_d")
 Camera = Literal["static", "gripper"]
+CAMERAS: tuple[Camera, ...] = get_args(Camera)
 BLOCKS = ("block_red", "block_blue", "block_pink")
 
 
@@ -61,7 +62,7 @@ class Engine(Protocol):
         ...
 
     def render(self, camera: Camera, size: int) -> np.ndarray:
-        """uint8 (size, size, 3), RGB, upright."""
+        """uint8 (size, size, 3), RGB, upright. Raises ValueError for an unknown camera."""
         ...
 
     def state_digest(self) -> bytes:
@@ -99,3 +100,9 @@ def check_renderer(spec: EnvSpec) -> None:
         raise ConfigError(f"unknown renderer {spec.renderer!r} for {spec.suite}; use tiny or egl")
     if (spec.engine, spec.renderer) == ("native", "egl"):
         raise ConfigError("env.engine=native draws with env.renderer=tiny; OpenGL needs env.engine=calvin_env")
+
+
+def check_camera(camera: str) -> None:
+    """Raise ValueError for a camera that CALVIN does not have."""
+    if camera not in CAMERAS:
+        raise ValueError(f"CALVIN has no camera {camera!r}; {suggest(camera, CAMERAS)}")

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pybullet
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from worldagen.envs.calvin.bullet import state_bytes
-from worldagen.envs.calvin.engine import BLOCKS, Camera
+from worldagen.envs.calvin.engine import BLOCKS, Camera, check_camera
 from worldagen.envs.calvin.package import CalvinEnvError, checkout, load
 from worldagen.envs.calvin.stage import Stage, choose_device
 from worldagen.types import EnvSpec
@@ -87,6 +88,7 @@ class OfficialEngine:
 
     def render(self, camera: Camera, size: int) -> np.ndarray:
         """The pixels of calvin_env's own camera."""
+        check_camera(camera)
         lens = self._cameras[camera]
         client = self.client
         if self._stage:
@@ -149,6 +151,11 @@ def _build(root: Path, spec: EnvSpec) -> Any:
         env = PlayTable(**_arguments(root, spec))
     except SystemExit as error:  # it ends the process when the renderer is missing
         raise CalvinEnvError("PyBullet could not load its OpenGL renderer; use env.renderer=tiny") from error
+    except (OSError, YAMLError, pybullet.error) as error:
+        raise CalvinEnvError(
+            f"{spec.suite} cannot be built from the checkout {root}, which is damaged "
+            f"({' '.join(str(error).split())}); delete it and fetch it again"
+        ) from error
     env.close = lambda: None  # its destructor calls this, prints, and disconnects whoever has the number by then
     return env
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from worldagen.envs.calvin.bullet import state_bytes
-from worldagen.envs.calvin.engine import BLOCKS, Camera
+from worldagen.envs.calvin.engine import BLOCKS, Camera, check_camera
 from worldagen.envs.calvin.native.cameras import Cameras, static_view
 from worldagen.envs.calvin.native.errors import NativeError
 from worldagen.envs.calvin.native.info import world_info
@@ -88,6 +88,7 @@ class NativeEngine:
     def render(self, camera: Camera, size: int) -> np.ndarray:
         """uint8 (size, size, 3), RGB, upright."""
         self._check_open()
+        check_camera(camera)
         return self._cameras.render(self._world.robot, camera, size, self.static_view)
 
     def state_digest(self) -> bytes:
