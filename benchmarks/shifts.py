@@ -56,7 +56,8 @@ run without `checkpoint` makes its demonstrations in the world that `env` descri
 - **A higher table** is made by a lower robot: with its fixed camera and its measured position it sinks by as much, so
   that initial states, placements and goals hold as they are. Object sizes are not shifted: initial states fix where
   things stand on and in each other. CALVIN's table stays where it is; its initial states and rules are absolute.
-- In **CALVIN** the blocks and lamps keep their colours, by which instructions name them, and the light its direction.
+- In **CALVIN** the blocks and lamps keep their colours, by which instructions name them, and the light its direction;
+  with primitive assets slider and drawer keep theirs too.
 - **An Env of your own** has the shifts that work in every simulator. Those that it makes itself, from
   `EnvSpec.shifts`, it lists in a class attribute `SHIFTS`.
 

@@ -16,10 +16,8 @@ Engine = Literal["calvin_env", "native"]
 SEEN = ("camera", "light", "colour")
 ACTIONS = np.random.default_rng(0).uniform(-1, 1, (10, 7))
 
-pytestmark = [
-    pytest.mark.skipif(find_checkout() is None, reason="no checkout of calvin_env"),
-    pytest.mark.parametrize("engine", ["calvin_env", "native"]),
-]
+NO_CHECKOUT = pytest.mark.skipif(find_checkout() is None, reason="no checkout of calvin_env")
+pytestmark = pytest.mark.parametrize("engine", [pytest.param("calvin_env", marks=NO_CHECKOUT), "native"])
 
 
 def shifted(engine: Engine, *shifts: Shift) -> EpisodeSpec:
@@ -28,7 +26,7 @@ def shifted(engine: Engine, *shifts: Shift) -> EpisodeSpec:
         image_size=48,
         engine=engine,
         renderer="tiny",
-        assets="official",
+        assets="official" if engine == "calvin_env" else "primitive",
         visuals="full",
         shifts=shifts,
     )

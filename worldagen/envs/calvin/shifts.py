@@ -52,18 +52,22 @@ def lit(image: np.ndarray, shifts: Sequence[Shift]) -> np.ndarray:
 
 
 def _repaint(engine: Engine, shift: Shift) -> None:
-    """Colour every shape of every link; a texture is multiplied by the colour."""
+    """Colour every link of one shape; a texture is multiplied by the colour.
+
+    Links of several shapes (slider and drawer of the primitive assets) stay as they are: PyBullet's software renderer
+    draws them in the right colours once, and after a change in those of their first shape.
+    """
+    client = engine.client
     for name in _SURFACES:
         body = engine.body_ids[name]
-        names = {link: engine.client.getJointInfo(body, link)[12].decode() for link in _joints(engine, body)}
-        count: Counter[int] = Counter()
-        for shape in engine.client.getVisualShapeData(body):
-            link, rgba = shape[1], np.array(shape[7])
+        names = {link: client.getJointInfo(body, link)[12].decode() for link in _joints(engine, body)}
+        shapes = client.getVisualShapeData(body)
+        count = Counter(shape[1] for shape in shapes)
+        for link, rgba in ((shape[1], np.array(shape[7])) for shape in shapes):
             surface = names.get(link, name)
-            if surface not in _LAMPS:
+            if surface not in _LAMPS and count[link] == 1:
                 rgba[:3] = numbers.repainted(rgba[:3], shift, surface)
-                engine.client.changeVisualShape(body, link, shapeIndex=count[link], rgbaColor=rgba.tolist())
-            count[link] += 1
+                client.changeVisualShape(body, link, rgbaColor=rgba.tolist())
 
 
 def _change_friction(engine: Engine, ratio: float) -> None:
