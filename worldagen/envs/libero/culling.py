@@ -42,7 +42,8 @@ class _View:
 
     def misses(self, points: np.ndarray) -> np.ndarray:
         """Convex bodies with corners (n, m, 3) that lie wholly beyond one of its planes: bool (n,)."""
-        return ((points - self.eye) @ self.normals.T > _MARGIN).all(axis=1).any(axis=1)
+        beyond = np.all(_products(points - self.eye, self.normals) > _MARGIN, axis=1)
+        return np.any(beyond, axis=1)
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,14 @@ class _Screen:
     def hides(self, points: np.ndarray) -> np.ndarray:
         """Convex bodies with corners (n, m, 3) of which no part in view is in front or beside: bool (n,)."""
         offsets = points - self.eye
-        below = (offsets @ self.below.T < -self.height - _MARGIN).all(axis=1).any(axis=1)
-        return below & (offsets @ self.sides.T < -_MARGIN).all(axis=(1, 2))
+        below = np.all(_products(offsets, self.below) < -self.height - _MARGIN, axis=1)
+        between = np.all(_products(offsets, self.sides) < -_MARGIN, axis=(1, 2))
+        return np.any(below, axis=1) & between
+
+
+def _products(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(n, m, k) scalar products of points (n, m, 3) with normals (k, 3), as one product of matrices."""
+    return (points.reshape(-1, 3) @ normals.T).reshape(*points.shape[:2], len(normals))
 
 
 class Culling:
@@ -102,11 +109,15 @@ class Culling:
         mirrored = [view.mirrored(*self._mirror(data, mirror)) for mirror in self.mirrors.tolist()]
 
         def out_of_sight(points: np.ndarray) -> np.ndarray:
-            direct = view.misses(points) | np.any([screen.hides(points) for screen in screens], axis=0)
-            return direct & np.all([image.misses(points) for image in mirrored], axis=0)
+            unseen = view.misses(points)
+            for screen in screens:
+                unseen = unseen if unseen.all() else unseen | screen.hides(points)
+            for image in mirrored:
+                unseen = unseen & image.misses(points)
+            return unseen
 
         positions, rotations = data.geom_xpos[self.geoms], data.geom_xmat[self.geoms].reshape(-1, 3, 3)
-        unseen = out_of_sight(self.boxes @ rotations.transpose(0, 2, 1) + positions[:, None])
+        unseen = out_of_sight(np.einsum("nij,nmj->nmi", rotations, self.boxes) + positions[:, None])
         doubtful = ~unseen & out_of_sight(positions[:, None])  # what shows its middle is seen
         for number, hull in self.hulls.items():
             if doubtful[number]:

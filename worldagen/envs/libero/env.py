@@ -16,7 +16,7 @@ import numpy as np
 
 from worldagen.envs.libero.assets import AssetsError, resolve_assets
 from worldagen.envs.libero.package import prepare
-from worldagen.envs.libero.rendering import light_xml, with_model_xml
+from worldagen.envs.libero.rendering import full_xml, light_xml, with_model_xml
 from worldagen.envs.libero.shifts import apply_shifts, robots_floor
 from worldagen.envs.libero.tasks import Task, find_task, init_states, tasks
 from worldagen.envs.stepping import Attempt, execute
@@ -218,8 +218,8 @@ def _build(task: Task, spec: EnvSpec) -> Any:
     from worldagen.envs.libero.stepping import lean  # imports robosuite, which may be imported by now
 
     problem = lean(TASK_MAPPING[get_problem_info(str(task.bddl_file))["problem_name"]])
-    if spec.visuals == "light":
-        problem = with_model_xml(problem, partial(light_xml, image_size=max(spec.image_size, spec.wrist_image_size)))
+    look = light_xml if spec.visuals == "light" else full_xml
+    problem = with_model_xml(problem, partial(look, image_size=max(spec.image_size, spec.wrist_image_size)))
     return problem(
         str(task.bddl_file),
         robots=["Panda"],

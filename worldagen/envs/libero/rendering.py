@@ -32,6 +32,16 @@ QUALITY = {"offsamples": "0", "shadowsize": "0", "numslices": "16", "numstacks":
 HEADLIGHT = {"ambient": "0.3 0.3 0.3", "diffuse": "0.2 0.2 0.2", "specular": "0 0 0"}
 
 
+def full_xml(xml: str, image_size: int) -> str:
+    """Return the model text `xml` with the benchmark's look, but an offscreen buffer no larger than the images.
+
+    Clearing and resolving robosuite's 640 x 480 with multisampling takes longer than a small image.
+    """
+    root = ET.fromstring(xml)
+    _set_visual(root, "global", _buffer(image_size))
+    return ET.tostring(root, encoding="unicode")
+
+
 def light_xml(xml: str, image_size: int) -> str:
     """Return the model text `xml` with a light look, rendered offscreen at `image_size` x `image_size` pixels."""
     root = ET.fromstring(xml)
@@ -41,7 +51,8 @@ def light_xml(xml: str, image_size: int) -> str:
     for material in root.iter("material"):
         material.set("reflectance", "0")
     _drop_unused_assets(root)
-    _set_quality(root, image_size)
+    for tag, settings in (("global", _buffer(image_size)), ("quality", QUALITY), ("headlight", HEADLIGHT)):
+        _set_visual(root, tag, settings)
     return ET.tostring(root, encoding="unicode")
 
 
@@ -85,10 +96,12 @@ def _drop_unused_assets(root: ET.Element) -> None:
             assets.remove(texture)
 
 
-def _set_quality(root: ET.Element, image_size: int) -> None:
+def _buffer(image_size: int) -> dict[str, str]:
+    return {"offwidth": str(image_size), "offheight": str(image_size)}
+
+
+def _set_visual(root: ET.Element, tag: str, settings: dict[str, str]) -> None:
     visual = root.find("visual")
     assert visual is not None, "robosuite's base model always has a visual section"
-    size = {"offwidth": str(image_size), "offheight": str(image_size)}
-    for tag, settings in (("global", size), ("quality", QUALITY), ("headlight", HEADLIGHT)):
-        element = visual.find(tag)
-        (ET.SubElement(visual, tag) if element is None else element).attrib.update(settings)
+    element = visual.find(tag)
+    (ET.SubElement(visual, tag) if element is None else element).attrib.update(settings)
