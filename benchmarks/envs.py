@@ -141,7 +141,8 @@ def libero(spec: EnvSpec, task: str, rounds: int) -> None:
 CALVIN_ROWS: tuple[Row, ...] = (
     ("calvin_env, every frame", "own", "calvin_env", 1.0),
     ("calvin_env, a frame per 5 steps", "own", "calvin_env, chunks", 4.0),
-    ("native, every frame", "own", "native", 0.0),
+    ("native, no cameras", "own, no cameras", "native, no cameras", 1.0),
+    ("native, every frame", "own", "native", 8.0),
     ("native, a frame per 5 steps", "own", "native, chunks", 0.0),
 )
 CALVIN_TASK = "open_drawer"
@@ -175,10 +176,17 @@ def calvin_steps(env: Any) -> Callable[[Chunk], object]:
 def calvin(specs: dict[str, EnvSpec], rounds: int) -> None:
     sides: dict[str, Callable[[Chunk], object]] = {}
     if "calvin_env" in specs:
-        sides["own"] = calvin_steps(calvin_own(specs["calvin_env"]))
+        own, own_blind = (calvin_own(specs["calvin_env"]) for _ in range(2))
+        own_blind.cameras = []
+        sides = {"own": calvin_steps(own), "own, no cameras": calvin_steps(own_blind)}
     for engine, spec in specs.items():
         env = started_env(spec, CALVIN_TASK)
-        sides |= {engine: every_frame(env), f"{engine}, chunks": env.step}
+        blind = started_env(spec, CALVIN_TASK)
+        sides |= {
+            engine: every_frame(env),
+            f"{engine}, chunks": env.step,
+            f"{engine}, no cameras": lambda chunk, blind=blind: [blind._control(action) for action in chunk],
+        }
     title = "CALVIN: scene D, TinyRenderer, images of 200 and 84 px"
     compare(title, "PlayTableSimEnv.step", CALVIN_ROWS, race(sides, rounds))
 

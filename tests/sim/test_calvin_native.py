@@ -275,7 +275,7 @@ def test_drawing_in_layers_shows_the_same(table: NativeEngine) -> None:
             table.step(action)
             layered = table.render("static", 100)
         plain = table._cameras._draw(table.static_view, {"fov": 10, "aspect": 1, "nearVal": 0.01, "farVal": 10}, 100)
-        assert (plain.image != layered).any(axis=2).sum() <= 10
+        assert (plain.rgb != layered).any(axis=2).sum() <= 10
 
 
 def test_images_have_any_size_and_follow_the_camera(engine: NativeEngine) -> None:

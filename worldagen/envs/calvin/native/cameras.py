@@ -27,15 +27,20 @@ _GRIPPER_LENS = {"fov": 75, "aspect": 1, "nearVal": 0.01, "farVal": 2}
 
 @dataclass(frozen=True)
 class Picture:
-    image: np.ndarray
-    """uint8 (size, size, 3)."""
+    pixels: np.ndarray
+    """uint32 (size, size): red, green, blue and an unused byte."""
     depth: np.ndarray
     """(size, size), larger for what is further away."""
+
+    @property
+    def rgb(self) -> np.ndarray:
+        """uint8 (size, size, 3)."""
+        return np.ascontiguousarray(self.pixels.view(np.uint8).reshape(*self.pixels.shape, 4)[:, :, :3])
 
     def over(self, below: "Picture") -> "Picture":
         """This picture where it shows something nearer, else the one below."""
         nearer = self.depth <= below.depth
-        return Picture(np.where(nearer[..., None], self.image, below.image), np.minimum(self.depth, below.depth))
+        return Picture(np.where(nearer, self.pixels, below.pixels), np.minimum(self.depth, below.depth))
 
 
 class Cameras:
@@ -60,9 +65,9 @@ class Cameras:
     def render(self, robot: Panda, camera: Camera, size: int, static_view: Sequence[float]) -> np.ndarray:
         """uint8 (size, size, 3)."""
         if camera == "gripper":
-            return self._draw(_gripper_view(self._client, robot), _GRIPPER_LENS, size).image
+            return self._draw(_gripper_view(self._client, robot), _GRIPPER_LENS, size).rgb
         if not self._fixed:
-            return self._draw(static_view, _STATIC_LENS, size).image
+            return self._draw(static_view, _STATIC_LENS, size).rgb
         return self._layered(robot, tuple(static_view), size)
 
     def _layered(self, robot: Panda, view: tuple[float, ...], size: int) -> np.ndarray:
@@ -73,7 +78,7 @@ class Cameras:
         floor = self._layer("fixed", shapes, fixed, view, size)
         backdrop = self._layer("resting", shapes, shapes.keys() - fixed - active, view, size, floor)
         with self._hidden(shapes, shapes.keys() - active):
-            return self._draw(view, _STATIC_LENS, size).over(backdrop).image
+            return self._draw(view, _STATIC_LENS, size).over(backdrop).rgb
 
     def _layer(
         self, name: str, shapes: Shapes, drawn: Set[Shape], view: tuple[float, ...], size: int, below: Any = None
@@ -130,8 +135,10 @@ class Cameras:
     def _draw(self, view: Sequence[float], lens: Mapping[str, float], size: int) -> Picture:
         projection = self._client.computeProjectionMatrixFOV(**lens)
         _, _, pixels, depth, _ = self._client.getCameraImage(size, size, view, projection)
-        image = np.ascontiguousarray(np.reshape(pixels, (size, size, 4))[:, :, :3])
-        return Picture(image, np.reshape(depth, (size, size)))
+        return Picture(
+            np.reshape(np.ascontiguousarray(pixels, np.uint8), (size, size, 4)).view(np.uint32)[:, :, 0],
+            np.reshape(depth, (size, size)),
+        )
 
 
 def static_view(client: Any) -> tuple[float, ...]:

@@ -8,12 +8,13 @@ import numpy as np
 from worldagen.envs.calvin.bullet import state_bytes
 from worldagen.envs.calvin.engine import BLOCKS, Camera, check_camera
 from worldagen.envs.calvin.native.cameras import Cameras, static_view
+from worldagen.envs.calvin.native.client import Client
 from worldagen.envs.calvin.native.errors import NativeError
 from worldagen.envs.calvin.native.info import world_info
 from worldagen.envs.calvin.native.scenes import SCENES
 from worldagen.envs.calvin.native.state import check_robot_obs, check_scene_obs
 from worldagen.envs.calvin.native.urdfs import check_urdfs, urdfs_of
-from worldagen.envs.calvin.native.world import SUBSTEPS, build_world, connect
+from worldagen.envs.calvin.native.world import SUBSTEPS, build_world
 from worldagen.envs.calvin.rules import completed
 from worldagen.types import EnvSpec
 
@@ -27,7 +28,7 @@ class NativeEngine:
     def __init__(self, spec: EnvSpec) -> None:
         self._urdfs, self._scene = urdfs_of(spec), SCENES[spec.suite]
         check_urdfs(self._urdfs)
-        self.client = connect()
+        self.client = Client()
         self._world = build_world(self.client, self._urdfs, self._scene)
         self.static_view: Sequence[float] = static_view(self.client)
         self._cameras = Cameras(self.client, self._world.fixed if spec.assets == "primitive" else ())

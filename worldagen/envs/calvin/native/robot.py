@@ -10,6 +10,8 @@ from worldagen.envs.calvin.native.errors import NativeError
 from worldagen.envs.calvin.native.urdfs import load_urdf
 
 BASE_POSITION = (-0.34, -0.46, 0.24)
+_PEDESTAL_POSITION = (BASE_POSITION[0] - 0.05, BASE_POSITION[1], 0.0)
+_PEDESTAL_RADIUS = 0.13
 HOME = (-1.21779206, 1.03987646, 2.11978261, -2.34205014, -0.87015947, 1.64119353, 0.55344866)
 """Arm joints at the start of an episode that names none, rad; also where the IK's null space pulls to."""
 ARM = tuple(range(7))
@@ -25,14 +27,17 @@ _DOFS = len(ARM) + len(FINGERS)
 
 
 class Panda:
-    """One arm in one client. Loading it also draws its pedestal and gears the fingers together."""
+    """One arm in one client. Loading it also puts up its pedestal and gears the fingers together."""
 
-    def __init__(self, client: Any, urdf: Path) -> None:
+    def __init__(self, client: Any, urdf: Path, pedestal: Path | None) -> None:
         self._client = client
         self.id = load_urdf(client, urdf, basePosition=BASE_POSITION, useFixedBase=True)
         self.gripper_action = 1
         self._target_position, self._target_euler = np.zeros(3), np.zeros(3)
-        self._draw_pedestal()
+        if pedestal:
+            load_urdf(client, pedestal, basePosition=_PEDESTAL_POSITION, useFixedBase=True)
+        else:
+            _draw_pedestal(client)
         gear = client.createConstraint(
             self.id, FINGERS[0], self.id, FINGERS[1], client.JOINT_GEAR, [1, 0, 0], [0, 0, 0], [0, 0, 0]
         )
@@ -129,16 +134,18 @@ class Panda:
     def _arm(self) -> list[float]:
         return [state[0] for state in self._client.getJointStates(self.id, ARM)]
 
-    def _draw_pedestal(self) -> None:
-        x, y, height = BASE_POSITION
-        shape = self._client.createVisualShape(
-            self._client.GEOM_CYLINDER,
-            rgbaColor=[1, 1, 1, 1],
-            radius=0.13,
-            length=height,
-            visualFramePosition=[x - 0.05, y, height / 2],
-        )
-        self._client.createMultiBody(baseVisualShapeIndex=shape)
+
+def _draw_pedestal(client: Any) -> None:
+    """As calvin_env does it: to be seen, not touched."""
+    x, y, _ = _PEDESTAL_POSITION
+    shape = client.createVisualShape(
+        client.GEOM_CYLINDER,
+        rgbaColor=[1, 1, 1, 1],
+        radius=_PEDESTAL_RADIUS,
+        length=BASE_POSITION[2],
+        visualFramePosition=[x, y, BASE_POSITION[2] / 2],
+    )
+    client.createMultiBody(baseVisualShapeIndex=shape)
 
 
 def check_action(action: np.ndarray) -> None:

@@ -31,6 +31,8 @@ class Urdfs:
     """By name (`block_red`, ...), in the order in which they are loaded."""
     table: Path
     plane: Path
+    pedestal: Path | None = None
+    """What the arm stands on, where it is not to be drawn as calvin_env does."""
 
 
 def urdfs_of(spec: EnvSpec) -> Urdfs:
@@ -64,6 +66,7 @@ def _primitive(scene: Scene, folder: Path) -> Urdfs:
         blocks={name: folder / f"{name}_{size}.urdf" for name, size in scene.blocks.items()},
         table=folder / f"table_{scene.letter}.urdf",
         plane=folder / "plane.urdf",
+        pedestal=folder / "pedestal.urdf",
     )
 
 

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pybullet
-from pybullet_utils.bullet_client import BulletClient
 
 from worldagen.envs.calvin.native.articulation import Button, Joint, Light, Switch
+from worldagen.envs.calvin.native.client import Client
 from worldagen.envs.calvin.native.robot import Panda
 from worldagen.envs.calvin.native.scenes import Scene
 from worldagen.envs.calvin.native.urdfs import Urdfs, load_urdf
@@ -24,7 +22,7 @@ _YELLOW, _GREEN = (1, 1, 0, 1), (0, 1, 0, 1)
 class World:
     """One scene: its bodies by pybullet's id, and the parts that move and light up."""
 
-    client: Any
+    client: Client
     robot: Panda
     blocks: dict[str, int]
     table: int
@@ -44,17 +42,12 @@ class World:
         return (self.plane, -1), (self.table, -1), (self.table, self.links["plank_link"])
 
 
-def connect() -> Any:
-    """pybullet's functions, bound to a new physics server inside this process."""
-    return BulletClient(pybullet.DIRECT)
-
-
-def build_world(client: Any, urdfs: Urdfs, scene: Scene) -> World:
+def build_world(client: Client, urdfs: Urdfs, scene: Scene) -> World:
     """Load a scene into an emptied server. Raises NativeError for a file that is missing or that Bullet cannot read."""
     client.resetSimulation()
     client.setTimeStep(TIME_STEP)
     client.setGravity(0, 0, -9.8)
-    robot = Panda(client, urdfs.robot)
+    robot = Panda(client, urdfs.robot, urdfs.pedestal)
     poses = scene.first_poses()
     blocks = {name: _load_block(client, path, *poses[name]) for name, path in urdfs.blocks.items()}
     table = load_urdf(client, urdfs.table, globalScaling=SCALE)
@@ -80,7 +73,7 @@ def build_world(client: Any, urdfs: Urdfs, scene: Scene) -> World:
     )
 
 
-def _load_block(client: Any, path: Path, position: np.ndarray, yaw: float) -> int:
+def _load_block(client: Client, path: Path, position: np.ndarray, yaw: float) -> int:
     return load_urdf(
         client,
         path,

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from worldagen.envs.calvin.native.primitive.meshes import CAMERA_DIRECTION, View
 from worldagen.envs.calvin.native.primitive.solids import Solid, box, loft, prism, tube
 from worldagen.envs.calvin.native.primitive.urdf import Joint, Link, Material, Part, Vector, write_urdf
 
@@ -69,6 +70,12 @@ _ARM_JOINTS: tuple[tuple[Vector, float, tuple[float, float], float, float], ...]
 
 def write_panda(path: Path) -> Path:
     return write_urdf(path, _links(), [*_arm_joints(), *_hand_joints()])
+
+
+def write_pedestal(path: Path) -> Path:
+    """What the arm stands on; nothing touches it."""
+    part = Part((tube(_Z, (0.0, 0.24), 0.12),), Material(), collides=False)
+    return write_urdf(path, [Link("link0", (part,), view=View(CAMERA_DIRECTION, ((0, 0, -1), (0, 0, 1))))])
 
 
 def _links() -> list[Link]:
