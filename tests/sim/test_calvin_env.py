@@ -183,6 +183,18 @@ def test_no_task_is_done_at_the_start(env: CalvinEnv, task: str) -> None:
         assert not env.engine.completed(start, env.engine.info(), task)
 
 
+@pytest.mark.parametrize("task", ["place_in_slider", "place_in_drawer", "stack_block"])
+def test_a_block_in_the_hand_is_held_and_letting_go_is_not_enough(env: CalvinEnv, task: str) -> None:
+    up = np.array([0, 0, 0.5, 0, 0, 0, -1.0])
+    for init_state in range(3):
+        assert env.reset(episode(env, task, init_state)).state[6] == -1
+        env.step([up] * 25)
+        assert env.engine.scene_obs()[8::6].max() > 0.75, "one block is lifted"
+        env.reset(episode(env, task, init_state))
+        out = env.step([STILL] * 30)
+        assert not out.success and env.engine.scene_obs()[8::6].max() < 0.51
+
+
 def test_impossible_episodes_and_actions_are_refused(env: CalvinEnv) -> None:
     with pytest.raises(ValueError, match="has no task 'open_drawr'; did you mean 'open_drawer'"):
         env.reset(episode(env, "open_drawr"))

@@ -29,12 +29,29 @@ ROBOT_OBS = np.array(
     ]
 )  # fmt: skip
 """Where the arm starts in CALVIN's evaluation."""
+_HOLDING = (
+    (
+        (-0.000183, -0.13063, 0.579981, 3.090405, -0.029204, 1.500176),
+        (-0.9592, 0.8651, 2.045, -2.2159, -0.7978, 1.718, 0.6774),
+    ),
+    (
+        (0.069325, -0.120995, 0.560029, 3.090381, -0.029249, 1.500136),
+        (-0.8183, 0.8618, 1.8492, -2.0654, -0.8716, 1.7352, 0.5941),
+    ),
+    (
+        (0.128844, -0.141114, 0.599646, 3.090266, -0.029425, 1.500093),
+        (-0.7714, 0.8643, 1.8115, -1.8677, -0.8708, 1.6314, 0.4666),
+    ),
+)
+"""Where the arm starts with a block in the hand, tool pose and joints: above the table, so that a block that is let go
+falls on it, and not by chance into the drawer."""
 _SWITCH_ON, _DRAWER_OPEN = 0.088, 0.22
 _YAW: Range = (math.pi / 2 - math.pi / 8, math.pi / 2 + math.pi / 8)
 _GRASP_WIDTH = 0.0398
 """Opening of the fingers around the narrow side (0.04 m) of a block; they touch it."""
 _BLOCK_DISTANCE = 0.12
 """Metres between the centres of two blocks on the table; the longest is 0.08 m long."""
+_APART = ("table", "stacked_bottom", "grasped")
 _ATTEMPTS = 1000
 
 
@@ -103,28 +120,31 @@ def _sampled(situation: Situation, layout: Layout, random: np.random.Generator) 
     scene_obs[0] = random.uniform(layout.slider_left - 0.02, layout.slider_left) if left else random.uniform(0.0, 0.02)
     scene_obs[1] = random.uniform(*((0.18, 0.22) if situation["drawer"] == "open" else (0.0, 0.02)))
     if situation["grasped"]:
-        robot_obs[6], robot_obs[14] = _GRASP_WIDTH, -1.0
-    scene_obs[6:] = _blocks([str(situation[f"{colour}_block"]) for colour in COLOURS], layout, random).ravel()
+        tool, joints = _HOLDING[random.integers(len(_HOLDING))]
+        robot_obs = np.array([*tool, _GRASP_WIDTH, *joints, -1.0])
+    places = [str(situation[f"{colour}_block"]) for colour in COLOURS]
+    scene_obs[6:] = _blocks(places, robot_obs[:6], layout, random).ravel()
     return robot_obs, scene_obs
 
 
-def _blocks(places: list[str], layout: Layout, random: np.random.Generator) -> np.ndarray:
-    """Poses (3, 6) of the blocks, each in its place; those on the table apart from each other."""
+def _blocks(places: list[str], tool: np.ndarray, layout: Layout, random: np.random.Generator) -> np.ndarray:
+    """Poses (3, 6) of the blocks, each in its place; those on the table, or above it in the hand, apart from each
+    other."""
     for _ in range(_ATTEMPTS):
-        poses = np.array([_pose(place, layout, random) for place in places])
+        poses = np.array([_pose(place, tool, layout, random) for place in places])
         if "stacked_top" in places:
             top, bottom = places.index("stacked_top"), places.index("stacked_bottom")
             poses[top] = poses[bottom] + [0, 0, BLOCK_HEIGHT, 0, 0, 0]
-        on_table = [pose for pose, place in zip(poses, places, strict=True) if place in ("table", "stacked_bottom")]
-        if all(math.dist(a[:2], b[:2]) > _BLOCK_DISTANCE for a, b in itertools.combinations(on_table, 2)):
+        apart = [pose for pose, place in zip(poses, places, strict=True) if place in _APART]
+        if all(math.dist(a[:2], b[:2]) > _BLOCK_DISTANCE for a, b in itertools.combinations(apart, 2)):
             return poses
     raise RuntimeError(f"found no room for blocks at {places}")
 
 
-def _pose(place: str, layout: Layout, random: np.random.Generator) -> list[float]:
+def _pose(place: str, tool: np.ndarray, layout: Layout, random: np.random.Generator) -> list[float]:
     """Position and Euler angles (6) of a block; a stacked one stands on the table for the time being."""
     if place == "grasped":
-        return [*ROBOT_OBS[:3], 0.0, 0.0, ROBOT_OBS[5]]
+        return [*tool[:3], tool[3] - math.pi, *tool[4:]]  # as straight as the fingers, which point down
     if place in layout.shelf:
         ranges, height, yaw = (layout.shelf[place], layout.shelf_depth), SHELF_HEIGHT, _YAW
     elif place == "drawer":
