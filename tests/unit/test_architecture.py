@@ -39,7 +39,14 @@ def test_imports_point_downwards(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["worldagen.envs.libero.env", "worldagen.rollout.episode", "worldagen.rollout.policies"]
+    "module",
+    [
+        "worldagen.envs.libero.env",
+        "worldagen.envs.calvin.env",
+        "worldagen.envs.calvin.native.engine",
+        "worldagen.rollout.episode",
+        "worldagen.rollout.policies",
+    ],
 )
 def test_simulator_code_needs_neither_torch_nor_ray(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'torch', 'ray'}} & set(sys.modules)))"
