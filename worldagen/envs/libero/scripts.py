@@ -11,8 +11,8 @@ import numpy as np
 from worldagen.envs.libero.motion import CLOSE, DOWN, OPEN, arm_action, funnel, turned
 from worldagen.envs.libero.scene import Scene
 
-Script = Callable[[Scene, float], np.ndarray]
-"""(scene, last gripper command) -> float32 (7,) action."""
+Script = Callable[[Scene, float], np.ndarray | None]
+"""(scene, last gripper command) -> float32 (7,) action, or None when there is nothing left to do."""
 Place = Callable[[Scene], np.ndarray]
 """scene -> float64 (3,) world position in metres."""
 Offset = tuple[float, float, float]
@@ -23,21 +23,34 @@ _PUSH = 0.025
 """Metres ahead of the tool that are asked for while pushing: the arm's full speed."""
 
 
-def carry(thing: str, grasp: Offset, to: Place, clearance: float) -> Script:
-    """Grasp body `thing` at `grasp` from its origin; carry the origin `to` a place, entered from `clearance` above."""
+def carry(thing: str, grasp: Offset, to: Place, clearance: float, hand: np.ndarray = DOWN) -> Script:
+    """Grasp body `thing` at `grasp` from its origin; carry the origin `to` a place, entered from `clearance` above.
+
+    Above is where the `hand` (3, 3) comes from: it approaches the thing and the place along its own axis.
+    """
+    above = -hand[:, 2]
 
     def script(scene: Scene, gripper: float) -> np.ndarray:
         here = scene.body(thing)
         offset = here + grasp - scene.tool
         gripper = _grip(scene, offset, gripper)
         held = gripper == CLOSE and scene.fingers_stalled
-        way = funnel(to(scene) - here, clearance) if held else funnel(offset, 0.08)
-        return arm_action(way, scene.tool_rotation, DOWN, gripper)
+        way = funnel(to(scene) - here, clearance, above) if held else funnel(offset, 0.08, above)
+        return arm_action(way, scene.tool_rotation, hand, gripper)
 
     return script
 
 
-def pull_drawer(drawer: str, handle: Offset) -> Script:
+def in_turn(*scripts: Script) -> Script:
+    """The first script that has something left to do."""
+
+    def script(scene: Scene, gripper: float) -> np.ndarray | None:
+        return next((action for one in scripts if (action := one(scene, gripper)) is not None), None)
+
+    return script
+
+
+def pull_drawer(drawer: str, handle: Offset, joint: str = "", enough: float = 0.0) -> Script:
     """Take the handle, given in the drawer's frame, from the front and pull it along the world's y axis.
 
     The hand comes in a little from above: level, it would run into what stands in front of the cabinet; steeper, into
@@ -45,8 +58,11 @@ def pull_drawer(drawer: str, handle: Offset) -> Script:
     """
     forward, pull = turned("x", -77), np.array([0.0, 0.02, 0.0])
 
-    def script(scene: Scene, gripper: float) -> np.ndarray:
+    def script(scene: Scene, gripper: float) -> np.ndarray | None:
         offset = scene.body(drawer) + scene.body_rotation(drawer) @ handle - scene.tool
+        at_handle = np.linalg.norm(offset) < 0.05 and scene.tool_rotation[:, 2] @ forward[:, 2] > 0.8
+        if joint and scene.joint(joint) < (enough if at_handle else enough + 0.05):
+            return arm_action(-_PUSH * forward[:, 2], scene.tool_rotation, forward, OPEN) if at_handle else None
         gripper = _grip(scene, offset, gripper)
         held = gripper == CLOSE and scene.fingers_stalled
         way = offset + pull if held else funnel(offset, 0.1, axis=-forward[:, 2])
