@@ -7,7 +7,7 @@ import numpy as np
 from worldagen.envs.libero.env import LiberoEnv
 from worldagen.envs.libero.motion import OPEN, turned
 from worldagen.envs.libero.scene import Scene
-from worldagen.envs.libero.scripts import Offset, Place, Script, carry, in_turn, pull_drawer, turn_knob
+from worldagen.envs.libero.scripts import Offset, Place, Script, carry, in_turn, pull_drawer, push, turn_knob
 from worldagen.types import EpisodeSpec
 
 BOWL, BOWL_RIM = "akita_black_bowl_1_main", (0.0, 0.047, 0.03)
@@ -36,8 +36,8 @@ SCRIPTS: dict[str, dict[str, Script]] = {
             pull_drawer("wooden_cabinet_1_cabinet_top", (-0.0028, -0.0976, 0.1839), "wooden_cabinet_1_top_level", -0.145),
             carry(BOWL, BOWL_RIM, _site("wooden_cabinet_1_top_region", (-0.02, -0.02, 0.0)), 0.12, turned("x", -35)),
         ),
-        "push_the_plate_to_the_front_of_the_stove": carry(
-            "plate_1_main", (0.0, 0.062, 0.008), _site("main_table_stove_front_region", (0.0, 0.0, 0.02)), 0.06
+        "push_the_plate_to_the_front_of_the_stove": push(
+            "plate_1_main", _site("main_table_stove_front_region"), reach=0.085, height=0.004
         ),
         "put_the_bowl_on_the_plate": carry(BOWL, BOWL_RIM, _body("plate_1_main"), clearance=0.06),
         "put_the_bowl_on_the_stove": carry(BOWL, BOWL_RIM, _site("flat_stove_1_cook_region"), clearance=0.08),

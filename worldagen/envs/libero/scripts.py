@@ -7,8 +7,9 @@ command is part of the state that every policy sees.
 from collections.abc import Callable
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from worldagen.envs.libero.motion import CLOSE, DOWN, OPEN, arm_action, funnel, turned
+from worldagen.envs.libero.motion import CLOSE, DOWN, OPEN, UP, arm_action, funnel, turned
 from worldagen.envs.libero.scene import Scene
 
 Script = Callable[[Scene, float], np.ndarray | None]
@@ -67,6 +68,27 @@ def pull_drawer(drawer: str, handle: Offset, joint: str = "", enough: float = 0.
         held = gripper == CLOSE and scene.fingers_stalled
         way = offset + pull if held else funnel(offset, 0.1, axis=-forward[:, 2])
         return arm_action(way, scene.tool_rotation, forward, gripper)
+
+    return script
+
+
+def push(thing: str, to: Place, reach: float, height: float) -> Script:
+    """Push body `thing` along the table to a place with open fingers, `reach` behind and `height` above its origin.
+
+    Two fingertips across the way keep it from slipping aside. The hand leans over the thing, clear of what is behind.
+    """
+
+    def script(scene: Scene, gripper: float) -> np.ndarray:
+        left = to(scene) - scene.body(thing)
+        heading = np.arctan2(left[1], left[0])
+        ahead = np.array([np.cos(heading), np.sin(heading), 0.0])
+        backwards = -1.0 if np.cos(heading) < 0.0 else 1.0  # the wrist turns by 90 degrees at most
+        hand = Rotation.from_euler("z", heading + (np.pi if backwards < 0 else 0.0)).as_matrix() @ turned("y", 30 * backwards)
+        offset = scene.body(thing) - reach * ahead + height * UP - scene.tool
+        aside = offset - (offset @ ahead) * ahead
+        behind = np.linalg.norm(aside) < 0.02 and offset @ ahead < 0.02
+        way = _PUSH * ahead + aside if behind else funnel(offset, 0.08, -hand[:, 2])
+        return arm_action(way, scene.tool_rotation, hand, OPEN)
 
     return script
 
