@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from worldagen.envs.libero.env import LiberoEnv
-from worldagen.envs.libero.motion import OPEN, turned
+from worldagen.envs.libero.motion import DOWN, OPEN, turned
 from worldagen.envs.libero.scene import Scene
 from worldagen.envs.libero.scripts import Offset, Place, Script, carry, in_turn, pull_drawer, push, turn_knob
 from worldagen.types import EpisodeSpec
@@ -25,6 +25,28 @@ def _site(name: str, offset: Offset = (0.0, 0.0, 0.0)) -> Place:
 
 _CABINET_TOP = _site("wooden_cabinet_1_top_side", (-0.07, 0.04, -0.01))
 """Its corner next to the robot, a little below the surface: things are lowered until they touch."""
+
+def _into_basket(thing: str, grasp: Offset, hand: np.ndarray = DOWN) -> Script:
+    """Its walls are 0.15 m high; the things, up to 0.15 m tall, stand close to each other."""
+    basket = _body("basket_1_main", (0.0, 0.0, 0.1))
+    return carry(f"{thing}_1_main", grasp, basket, clearance=0.15, hand=hand, approach=0.12, slope=4.0, let_go=0.04)
+
+
+_ACROSS = turned("z", 90)
+"""The fingers move along the world's x axis."""
+
+_GROCERIES = {
+    "alphabet_soup": ((0.0, 0.0, 0.01), DOWN),
+    "cream_cheese": ((-0.02, 0.0, 0.0), DOWN),
+    "salad_dressing": ((0.0, 0.0, 0.03), _ACROSS),
+    "bbq_sauce": ((0.0, 0.0, 0.02), _ACROSS),
+    "ketchup": ((0.0, 0.0, 0.03), _ACROSS),
+    "tomato_sauce": ((0.0, 0.0, 0.01), DOWN),
+    "butter": ((0.0, 0.0, 0.0), DOWN),
+    "milk": ((0.0, 0.0, 0.02), DOWN),
+    "chocolate_pudding": ((0.0, 0.0, 0.0), DOWN),
+    "orange_juice": ((0.0, 0.0, 0.02), DOWN),
+}
 
 SCRIPTS: dict[str, dict[str, Script]] = {
     "libero_goal": {
@@ -47,7 +69,11 @@ SCRIPTS: dict[str, dict[str, Script]] = {
         "put_the_wine_bottle_on_the_rack": carry(
             BOTTLE, BOTTLE_NECK, _site("wine_rack_1_top_region", (0.0, -0.044, 0.02)), clearance=0.06
         ),
-    }
+    },
+    "libero_object": {
+        f"pick_up_the_{thing}_and_place_it_in_the_basket": _into_basket(thing, grasp, hand)
+        for thing, (grasp, hand) in _GROCERIES.items()
+    },
 }
 """Suite -> task -> script."""
 
@@ -60,9 +86,14 @@ def expert(spec: EpisodeSpec, env: LiberoEnv) -> Iterator[np.ndarray]:
     return _actions(script, Scene(env.task_env))
 
 
+_WAIT = np.array([0, 0, 0, 0, 0, 0, OPEN], np.float32)
+
+
 def _actions(script: Script, scene: Scene) -> Iterator[np.ndarray]:
     gripper = OPEN
     while True:
         action = script(scene, gripper)
+        if action is None:
+            action = _WAIT
         gripper = float(action[-1])
         yield action

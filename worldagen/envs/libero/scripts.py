@@ -24,19 +24,32 @@ _PUSH = 0.025
 """Metres ahead of the tool that are asked for while pushing: the arm's full speed."""
 
 
-def carry(thing: str, grasp: Offset, to: Place, clearance: float, hand: np.ndarray = DOWN) -> Script:
+def carry(
+    thing: str,
+    grasp: Offset,
+    to: Place,
+    clearance: float,
+    hand: np.ndarray = DOWN,
+    approach: float = 0.08,
+    slope: float = 2.0,
+    let_go: float = 0.0,
+) -> Script:
     """Grasp body `thing` at `grasp` from its origin; carry the origin `to` a place, entered from `clearance` above.
 
-    Above is where the `hand` (3, 3) comes from: it approaches the thing and the place along its own axis.
+    Above is where the `hand` (3, 3) comes from: it nears the thing, from `approach` above, and the place along its own
+    axis. The fingers let go when the thing has come as low as the place and is not more than `let_go` metres beside it.
     """
     above = -hand[:, 2]
 
-    def script(scene: Scene, gripper: float) -> np.ndarray:
+    def script(scene: Scene, gripper: float) -> np.ndarray | None:
         here = scene.body(thing)
-        offset = here + grasp - scene.tool
+        offset, left = here + grasp - scene.tool, to(scene) - here
+        if left[2] > -0.01 and np.hypot(left[0], left[1]) < let_go:
+            near = np.linalg.norm(offset) < approach
+            return arm_action(_PUSH * above, scene.tool_rotation, hand, OPEN) if near else None
         gripper = _grip(scene, offset, gripper)
         held = gripper == CLOSE and scene.fingers_stalled
-        way = funnel(to(scene) - here, clearance, above) if held else funnel(offset, 0.08, above)
+        way = funnel(left, clearance, above, slope) if held else funnel(offset, approach, above, slope)
         return arm_action(way, scene.tool_rotation, hand, gripper)
 
     return script
