@@ -22,6 +22,9 @@ _GAIN = 2.0
 """Ask for twice the distance left. The controller is critically damped for a gain of 1; at 2 its damping ratio is 0.7:
 it arrives twice as fast and hardly overshoots."""
 
+_LEVEL = 0.1
+"""Metres below the clearance at which the way begins to lead sideways."""
+
 
 def turned(axis: str, degrees: float) -> np.ndarray:
     """float64 (3, 3): DOWN, turned about the world's axis `x`, `y` or `z`."""
@@ -40,7 +43,7 @@ def funnel(
     height = float(offset @ axis)
     aside = offset - height * axis
     climb = height + float(np.clip(slope * (np.linalg.norm(aside) - radius), 0.0, clearance))
-    return aside * np.clip(1.0 - climb / clearance, 0.0, 1.0) + climb * axis
+    return aside * np.clip(1.0 - climb / min(clearance, _LEVEL), 0.0, 1.0) + climb * axis
 
 
 def arm_action(way: Sequence[float] | np.ndarray, rotation: np.ndarray, goal: np.ndarray, gripper: float) -> np.ndarray:

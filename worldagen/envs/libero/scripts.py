@@ -24,6 +24,14 @@ _PUSH = 0.025
 """Metres ahead of the tool that are asked for while pushing: the arm's full speed."""
 
 
+def to_body(name: str, offset: Offset = (0.0, 0.0, 0.0)) -> Place:
+    return lambda scene: scene.body(name) + offset
+
+
+def to_site(name: str, offset: Offset = (0.0, 0.0, 0.0)) -> Place:
+    return lambda scene: scene.site(name) + offset
+
+
 def carry(
     thing: str,
     grasp: Offset,
@@ -95,8 +103,9 @@ def push(thing: str, to: Place, reach: float, height: float) -> Script:
         left = to(scene) - scene.body(thing)
         heading = np.arctan2(left[1], left[0])
         ahead = np.array([np.cos(heading), np.sin(heading), 0.0])
-        backwards = -1.0 if np.cos(heading) < 0.0 else 1.0  # the wrist turns by 90 degrees at most
-        hand = Rotation.from_euler("z", heading + (np.pi if backwards < 0 else 0.0)).as_matrix() @ turned("y", 30 * backwards)
+        half_turns = round(heading / np.pi)  # the wrist turns by 90 degrees at most
+        across = Rotation.from_euler("z", heading - half_turns * np.pi).as_matrix()
+        hand = across @ turned("y", -30 if half_turns else 30)
         offset = scene.body(thing) - reach * ahead + height * UP - scene.tool
         aside = offset - (offset @ ahead) * ahead
         behind = np.linalg.norm(aside) < 0.02 and offset @ ahead < 0.02
