@@ -31,7 +31,7 @@ SCRIPTS = {
     ),
     "open_the_top_drawer_and_put_the_bowl_inside": in_turn(OPEN_TOP_DRAWER, BOWL_INTO_TOP_DRAWER),
     "push_the_plate_to_the_front_of_the_stove": push(
-        PLATE, to_site("main_table_stove_front_region"), reach=0.085, height=0.004
+        PLATE, to_site("main_table_stove_front_region"), reach=0.072, height=0.004
     ),
     "put_the_bowl_on_the_plate": carry(BOWL, BOWL_RIM, to_body(PLATE), clearance=0.06),
     "put_the_bowl_on_the_stove": carry(BOWL, BOWL_RIM, to_site("flat_stove_1_cook_region"), clearance=0.08),
