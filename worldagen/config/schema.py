@@ -69,8 +69,8 @@ class DemosConfig:
     """Demonstrations start from this initial state upwards; those below are kept for evaluation."""
     noise: float = at_least_zero(0.1)
     """Standard deviation of the Gaussian noise on the expert's arm actions while recording."""
-    step_limit: int = positive(150)
-    """Control steps after which an attempt has failed; the experts need 30 to 80."""
+    step_limit: int = positive(300)
+    """Control steps after which an attempt has failed; most experts need 30 to 100, those of LIBERO-10 twice that."""
 
 
 @dataclass
