@@ -115,14 +115,17 @@ def push(thing: str, to: Place, reach: float, height: float) -> Script:
     return script
 
 
-def turn_knob(knob: str) -> Script:
+def turn_knob(knob: str, joint: str = "", enough: float = 0.6) -> Script:
     """Straddle the near end of the knob's ridge with open fingers and sweep it sideways.
 
     The fingertips lean towards the robot: pointing straight down that near to its base, the wrist is almost singular.
+    With a `joint`, the knob is let be once that has turned by `enough` radians.
     """
     leaning, end = turned("y", 20), np.array([-0.03, 0.0, 0.035])
 
-    def script(scene: Scene, gripper: float) -> np.ndarray:
+    def script(scene: Scene, gripper: float) -> np.ndarray | None:
+        if joint and scene.joint(joint) > enough:
+            return None
         offset = scene.body(knob) + end - scene.tool
         way = [offset[0], -_PUSH, offset[2]] if offset[2] > -0.015 else funnel(offset, 0.06, slope=3.0)
         return arm_action(way, scene.tool_rotation, leaning, OPEN)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from worldagen.envs.libero.env import LiberoEnv
-from worldagen.envs.libero.experts import goal, object, spatial
+from worldagen.envs.libero.experts import goal, object, spatial, ten
 from worldagen.envs.libero.motion import OPEN
 from worldagen.envs.libero.scene import Scene
 from worldagen.envs.libero.scripts import Script
@@ -18,6 +18,7 @@ SCRIPTS: Mapping[str, Mapping[str, Script]] = {
     "libero_goal": goal.SCRIPTS,
     "libero_object": object.SCRIPTS,
     "libero_spatial": spatial.SCRIPTS,
+    "libero_10": ten.SCRIPTS,
 }
 """Suite -> task -> script."""
 
