@@ -80,7 +80,7 @@ def outcome(env: Env, spec: EpisodeSpec, init_states: int) -> str:
 def sections() -> dict[str, str]:
     """Suite -> its section on the page as it is."""
     text = PAGE.read_text() if PAGE.exists() else ""
-    return dict(re.findall(r"(?ms)^(?=## (\S+)$)(.*?)(?=^## |\Z)", text))
+    return {part.split(maxsplit=1)[0]: f"## {part}" for part in re.split(r"(?m)^## ", text)[1:]}
 
 
 def main() -> None:
