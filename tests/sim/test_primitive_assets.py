@@ -100,8 +100,14 @@ def test_model_has_the_joints_and_sites_of_the_benchmark(scene: SimpleNamespace)
     assert list(scene.states.shape) == facts["init_states"]
 
 
+def test_no_task_starts_solved(scene: SimpleNamespace) -> None:
+    for index in (0, 25, 49):
+        start(scene, index)
+        assert not scene.problem._check_success()
+
+
 def test_initial_states_settle_away_from_the_goal(scene: SimpleNamespace) -> None:
-    for index in () if scene.suite == "libero_90" else (0, 25, 49):
+    for index in (0, 25, 49):
         check_initial_state(scene, index)
 
 
@@ -112,6 +118,8 @@ def test_every_initial_state_settles_away_from_the_goal(scene: SimpleNamespace) 
 
 
 def check_initial_state(scene: SimpleNamespace, index: int) -> None:
+    if scene.suite == "libero_90":
+        pytest.skip("in some initial states of LIBERO-90 objects overlap, with the official assets too")
     start(scene, index)
     data, joints = scene.problem.sim.data, scene.facts["joints"]
     poses = [data.qpos.copy()]
@@ -162,6 +170,7 @@ def both(first: Callable[[Any], None], second: Callable[[Any], None]) -> Callabl
     return one_by_one
 
 
+UPRIGHT = rotation("x", 90)
 GOALS = {
     "open_the_middle_drawer_of_the_cabinet": move("wooden_cabinet_1_middle_level", -0.155),
     "put_the_bowl_on_the_stove": put("akita_black_bowl", "flat_stove_1_cook_region", (0, 0, 0.04)),
@@ -177,13 +186,39 @@ GOALS = {
     "put_the_wine_bottle_on_the_rack": put(
         "wine_bottle", "wine_rack_1_top_region", (0.02, -0.02, 0.04), rotation("x", 59)
     ),
+    "pick_up_the_milk_and_place_it_in_the_basket": put("milk", "basket_1_contain_region", (0, 0, 0), UPRIGHT),
+    "pick_up_the_ketchup_and_place_it_in_the_basket": put("ketchup", "basket_1_contain_region", (0, 0, 0), UPRIGHT),
+    "pick_up_the_black_bowl_on_the_ramekin_and_place_it_on_the_plate": put(
+        "akita_black_bowl", "plate_1_main", (0, 0, 0.03)
+    ),
+    "KITCHEN_SCENE3_turn_on_the_stove_and_put_the_moka_pot_on_it": both(
+        put("moka_pot", "flat_stove_1_cook_region", (0, 0, 0.1)), move("flat_stove_1_button", 1.0)
+    ),
+    "KITCHEN_SCENE4_put_the_black_bowl_in_the_bottom_drawer_of_the_cabinet_and_close_it": both(
+        move("white_cabinet_1_bottom_level", 0.005), put("akita_black_bowl", "white_cabinet_1_bottom_region", (0, 0, 0))
+    ),
+    "KITCHEN_SCENE6_put_the_yellow_and_white_mug_in_the_microwave_and_close_it": both(
+        put("white_yellow_mug", "microwave_1_heating_region", (0, 0, -0.06)), move("microwave_1_microjoint", 0)
+    ),
+    "STUDY_SCENE1_pick_up_the_book_and_place_it_in_the_back_compartment_of_the_caddy": put(
+        "black_book", "desk_caddy_1_back_contain_region", (0, 0.012, -0.06)
+    ),
+    "LIVING_ROOM_SCENE3_pick_up_the_butter_and_put_it_in_the_tray": put(
+        "butter", "wooden_tray_1_contain_region", (0, 0, 0)
+    ),
+    "KITCHEN_SCENE9_put_the_frying_pan_on_the_cabinet_shelf": put(
+        "chefmate_8_frypan", "wooden_two_layer_shelf_1_top_region", (0, 0, -0.05)
+    ),
+    "KITCHEN_SCENE9_put_the_frying_pan_on_top_of_the_cabinet": put(
+        "chefmate_8_frypan", "wooden_two_layer_shelf_1_top_side", (0, 0, 0.02)
+    ),
 }
 
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_goal_holds_where_the_task_wants_it(tree: Path, goal: str) -> None:
-    (facts,) = (facts for facts in FACTS if "libero_goal" in facts["tasks"])
-    for scene in compiled(tree, "libero_goal", goal, facts):
+    suite, facts = next((suite, facts) for facts in FACTS for suite, tasks in facts["tasks"].items() if goal in tasks)
+    for scene in compiled(tree, suite, goal, facts):
         start(scene, 0)
         settle(scene, 5)
         GOALS[goal](scene.problem.sim)
