@@ -44,7 +44,8 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict:
         "env = t.make_env(t.SPEC.env); digest = t.digest_of(env, t.SPEC);"
         "from worldagen.tracking.memory import peak_rss_mb; peak = peak_rss_mb();"
         "unwanted = sorted({'torch', 'ray', 'transformers'} & set(sys.modules)); env.close();"
-        "print(json.dumps({'digest': digest, 'peak_mb': peak, 'unwanted': unwanted}))"
+        "config = t.os.environ.get('LIBERO_CONFIG_PATH');"
+        "print(json.dumps({'config': config, 'digest': digest, 'peak_mb': peak, 'unwanted': unwanted}))"
     )
     home = folder / "home"
     home.mkdir()
@@ -106,6 +107,7 @@ def test_a_process_of_its_own_is_light_quiet_and_tidy(alone: dict) -> None:
     assert alone["unwanted"] == [], "packages that a simulator does not need"
     assert alone["peak_mb"] < 1000
     assert alone["files"] == [], "left in the home or working folder"
+    assert alone["config"] is None, "a configuration file of the benchmark's that other processes would share"
 
 
 def test_actions_are_drawn_one_by_one_and_no_further_than_needed(env: LiberoEnv) -> None:

@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import mujoco
@@ -88,6 +89,25 @@ def test_few_triangles_are_drawn_and_visual_meshes_are_not_read(full_xml: str, l
     assert not light.mat_reflectance.any()
 
 
+@pytest.mark.parametrize(
+    ("suite", "task", "objects"),
+    [
+        ("libero_object", "pick_up_the_milk_and_place_it_in_the_basket", ["milk_1", "basket_1"]),
+        ("libero_10", "KITCHEN_SCENE8_put_both_moka_pots_on_the_stove", ["moka_pot_1", "moka_pot_2", "flat_stove_1"]),
+        ("libero_90", "LIVING_ROOM_SCENE5_put_the_red_mug_on_the_left_plate", ["red_coffee_mug_1", "plate_1"]),
+        ("libero_90", "STUDY_SCENE3_pick_up_the_book_and_place_it_in_the_left_compartment_of_the_caddy",
+         ["black_book_1", "desk_caddy_1"]),
+    ],
+)  # fmt: skip
+def test_other_rooms_show_their_objects_and_the_robot(suite: str, task: str, objects: list[str]) -> None:
+    spec = replace(SPEC, env=replace(SPEC.env, suite=suite), task=task)
+    env = LiberoEnv(spec.env)
+    env.reset(spec)
+    for name in [*objects, "robot0", "gripper0"]:
+        assert pixels_of(env, "agentview", name) >= 10, f"{name} is hardly seen"
+    env.close()
+
+
 @pytest.fixture(scope="module")
 def env() -> Iterator[LiberoEnv]:
     env = LiberoEnv(SPEC.env)
@@ -105,14 +125,17 @@ def env() -> Iterator[LiberoEnv]:
     ],
 )
 def test_task_objects_and_gripper_are_seen(env: LiberoEnv, camera: str, bodies: list[str]) -> None:
-    """Counts the pixels that change when a body is painted green (robosuite's segmentation fails under numpy 2)."""
-    before = env._render(camera).astype(int)
-    model = env.sim.model
-    owners = np.array([model.body_id2name(body) for body in model.geom_bodyid])
     for name in bodies:
-        painted = np.char.startswith(owners, name)
-        colours = model.geom_rgba.copy()
-        model.geom_rgba[painted] = (0, 1, 0, 1)
-        changed = np.abs(env._render(camera) - before).max(axis=2) > 8
-        model.geom_rgba[:] = colours
-        assert changed.sum() >= 10, f"{name} covers {changed.sum()} pixels of {camera}"
+        pixels = pixels_of(env, camera, name)
+        assert pixels >= 10, f"{name} covers {pixels} pixels of {camera}"
+
+
+def pixels_of(env: LiberoEnv, camera: str, name: str) -> int:
+    """How many pixels change when a body is painted green (robosuite's segmentation fails under numpy 2)."""
+    before, model = env._render(camera).astype(int), env.sim.model
+    painted = np.char.startswith([model.body_id2name(body) for body in model.geom_bodyid], name)
+    colours = model.geom_rgba.copy()
+    model.geom_rgba[painted] = (0, 1, 0, 1)
+    changed = np.abs(env._render(camera) - before).max(axis=2) > 8
+    model.geom_rgba[:] = colours
+    return int(changed.sum())
