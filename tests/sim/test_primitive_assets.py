@@ -27,7 +27,7 @@ SETTLE_STEPS = 10
 """Half a second: the five steps of a reset, and five more for a bowl that bounces on a ramekin."""
 MAX_DEPTH = 0.003
 """Metres by which bodies may overlap then."""
-MAX_PUSH = 0.01
+MAX_PUSH = 0.015
 """Metres by which settling may move an object sideways."""
 MAX_FALL, MAX_RISE = 0.17, 0.02
 """Metres: LIBERO starts most objects in the air, and some inside what they rest on."""
