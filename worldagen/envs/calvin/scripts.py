@@ -30,6 +30,8 @@ _OUT = 0.12
 _SHELF, _DOOR, _SPAN, _DROP = 0.264, 0.28, 0.055, 0.03
 """Metres: half the length of the shelf, length of the sliding door, half the width of the open fingers, and how far a
 block falls into the drawer."""
+_BUTTON = np.array([0.07, 0.06, 0.07])
+"""Edges of a box around the button."""
 _EDGE = -0.18
 """World y of the table's front edge, the same in every scene."""
 _FINGER = 0.012
@@ -59,7 +61,7 @@ def open_drawer(scene: Scene, gripper: float) -> np.ndarray:
     offset = drawer.at(0.0, 0.045, 0.212) - scene.tool
     hooked = abs(offset[0]) < 0.06 and offset[2] > -0.02
     way = [offset[0], -_PUSH, offset[2]] if hooked else _approach(scene, offset, 0.1)
-    return _act(scene, way, pointing(), _fist(scene))
+    return _act(scene, way, pointing(), _fist(scene, gripper))
 
 
 def close_drawer(scene: Scene, gripper: float) -> np.ndarray:
@@ -68,7 +70,7 @@ def close_drawer(scene: Scene, gripper: float) -> np.ndarray:
     offset = drawer.at(0.0, 0.045, 0.285) - scene.tool
     behind = abs(offset[0]) < 0.06 and offset[2] > -0.02
     way = [offset[0], _PUSH, offset[2]] if behind else _approach(scene, offset, 0.1)
-    return _act(scene, way, pointing(), _fist(scene))
+    return _act(scene, way, pointing(), _fist(scene, gripper))
 
 
 def press_button(scene: Scene, gripper: float) -> np.ndarray:
@@ -80,7 +82,7 @@ def press_button(scene: Scene, gripper: float) -> np.ndarray:
         way = offset - _PUSH * UP
     else:
         way = _approach(scene, offset, 0.06)
-    return _act(scene, way, pointing(), _fist(scene))
+    return _act(scene, way, pointing(), _fist(scene, gripper))
 
 
 def flip_switch(direction: float) -> Script:
@@ -95,24 +97,19 @@ def flip_switch(direction: float) -> Script:
             way = aside + direction * _PUSH * along
         else:
             way = _approach(scene, offset, 0.1, out)
-        return _act(scene, way, pointing(tilt=np.deg2rad(45)), _fist(scene))
+        return _act(scene, way, pointing(tilt=np.deg2rad(45)), _fist(scene, gripper))
 
     return script
 
 
 def lift(block: str) -> Script:
     """Grasp a block across its narrow side and lift it; move the sliding door first where the block is behind it."""
-    move = {False: move_slider(1.0), True: move_slider(-1.0)}
-
-    def aside(scene: Scene, gripper: float) -> np.ndarray:
-        return move[scene.joint("slide_link") > 0.5 * scene.travel("slide_link")](scene, gripper)
 
     def script(scene: Scene, gripper: float) -> np.ndarray:
         if _holds(scene, block, gripper):
             return _act(scene, _PUSH * UP, _level(scene, block), CLOSE)
-        if _hidden(scene, block):
-            return aside(scene, gripper)
-        return _grasp(scene, block, gripper)
+        door = _door_away(scene, block)
+        return move_slider(door)(scene, gripper) if door else _grasp(scene, block, gripper)
 
     return script
 
@@ -150,6 +147,8 @@ def stack(scene: Scene, gripper: float) -> np.ndarray:
         others = [name for name in BLOCKS if name != block]
         base = _nearest(scene, [name for name in others if scene.touches(name, "base_link")] or others)
         top = scene.block(base).position + (_half_height(scene, base) + _half_height(scene, block)) * UP
+        beside = (top - scene.link("button_link").position) * (1.0, 1.0, 0.0)
+        top += beside * max(0.0, min(1.0, 0.09 / np.linalg.norm(beside) - 1.0) * 0.3)
         return _carry(scene, block, top - scene.block(block).position, UP, 0.005)
     around = _nearest(scene, BLOCKS)
     if _distance(scene, around) < 0.05 and _stacked(scene, around):
@@ -222,7 +221,7 @@ def push(block: str, direction: float) -> Script:
             way = np.array([direction * _PUSH, offset[1], offset[2]])
         else:
             way = _approach(scene, offset, 0.08)
-        return _act(scene, way, pointing(), _fist(scene))
+        return _act(scene, way, pointing(), _fist(scene, gripper))
 
     return script
 
@@ -269,6 +268,7 @@ def _grasp_pose(scene: Scene, block: str, wanted: float) -> tuple[np.ndarray, fl
     yaw, with room for both fingers beside its neighbours."""
     pose, size = scene.block(block), scene.block_size(block)
     others = [(scene.block(name), scene.block_size(name)) for name in BLOCKS if name != block]
+    others.append((scene.link("button_link"), _BUTTON))
     best = (np.inf, pose.position, wanted)
     for axis in range(3):
         play = 0.035 - size[axis] / 2
@@ -280,15 +280,14 @@ def _grasp_pose(scene: Scene, block: str, wanted: float) -> tuple[np.ndarray, fl
         for shift in (0.0, play, -play):
             centre = pose.position + shift * across
             tips = [centre + side * 0.047 * across for side in (-1, 1)]
-            crowded = sum(_within(other, size, tip) for other, size in others for tip in tips)
+            crowded = sum(_within(other, size, tip, _FINGER) for other, size in others for tip in tips)
             cost = 10.0 * crowded + abs(yaw - wanted) + 10.0 * abs(shift)
             best = min(best, (cost, centre, yaw), key=lambda entry: entry[0])
     return best[1], float(best[2])
 
 
-def _within(block: Pose, size: np.ndarray, point: np.ndarray) -> bool:
-    """Whether a fingertip at a point would touch a block."""
-    return bool(np.all(np.abs(block.rotation.T @ (point - block.position)) < size / 2 + 0.012))
+def _within(block: Pose, size: np.ndarray, point: np.ndarray, margin: float) -> bool:
+    return bool(np.all(np.abs(block.rotation.T @ (point - block.position)) < size / 2 + margin))
 
 
 def _carry(scene: Scene, block: str, offset: np.ndarray, axis: np.ndarray, reach: float) -> np.ndarray:
@@ -311,10 +310,14 @@ def _inside(scene: Scene, block: str) -> bool:
     return bool((scene.block(block).position - scene.link("slide_link").position) @ outwards(scene) < 0.0)
 
 
-def _hidden(scene: Scene, block: str) -> bool:
-    """Whether a block is behind the sliding door."""
-    x, ends = scene.block(block).position[0], _opening(scene)
-    return _inside(scene, block) and not ends[0] < x < ends[1]
+def _door_away(scene: Scene, block: str) -> float:
+    """Where the sliding door must go (+1 left, -1 right) for the hand to reach a block behind it; 0 where it can."""
+    x, door, joint = scene.block(block).position[0], scene.link("slide_link").position[0], scene.joint("slide_link")
+    if not _inside(scene, block):
+        return 0.0
+    if x < door + joint - _SPAN:  # free once the door is at its right end
+        return -1.0 if x + _SPAN > door and joint > 0.01 else 0.0
+    return 1.0 if x - _SPAN < door + _DOOR and joint < scene.travel("slide_link") - 0.01 else 0.0
 
 
 def _in_hand(scene: Scene, gripper: float) -> str | None:
@@ -359,7 +362,9 @@ def _level(scene: Scene, block: str, keep: bool = True) -> np.ndarray:
     return np.array([roll, pitch, yaw if keep else np.pi / 2 + np.pi * np.round((yaw - np.pi / 2) / np.pi)])
 
 
-def _fist(scene: Scene) -> float:
+def _fist(scene: Scene, gripper: float) -> float:
     """Closed fingers, but for a block between them, which is to be left where it is."""
-    near = any(np.linalg.norm(scene.block(name).position - scene.tool) < 0.025 for name in BLOCKS)
+    if gripper == CLOSE:
+        return OPEN if scene.held else CLOSE
+    near = any(_within(scene.block(name), scene.block_size(name), scene.tool, 0.035) for name in BLOCKS)
     return OPEN if near else CLOSE
