@@ -16,9 +16,15 @@ def expert_tasks(suite: str) -> tuple[str, ...]:
     """
     if ":" in suite:
         return tuple(getattr(imported_class(suite), "EXPERTS", ()))
-    from worldagen.envs.libero.experts import EXPERT_TASKS  # a suite of your own does not need LIBERO
+    if suite.startswith("calvin_"):
+        from worldagen.envs.calvin import (
+            experts as calvin,
+        )  # a simulator's packages are needed only by those who use it
 
-    return EXPERT_TASKS.get(suite, ())
+        return calvin.EXPERT_TASKS.get(suite, ())
+    from worldagen.envs.libero import experts as libero
+
+    return libero.EXPERT_TASKS.get(suite, ())
 
 
 def make_expert(spec: EpisodeSpec, env: Any) -> Iterator[np.ndarray]:
@@ -33,6 +39,10 @@ def make_expert(spec: EpisodeSpec, env: Any) -> Iterator[np.ndarray]:
         )
     if ":" in spec.env.suite:
         return env.expert(spec)
-    from worldagen.envs.libero.experts import expert
+    if spec.env.suite.startswith("calvin_"):
+        from worldagen.envs.calvin import experts as calvin
 
-    return expert(spec, env)
+        return calvin.expert(spec, env)
+    from worldagen.envs.libero import experts as libero
+
+    return libero.expert(spec, env)

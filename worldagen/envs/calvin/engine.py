@@ -52,6 +52,10 @@ class Engine(Protocol):
 
     def scene_obs(self) -> np.ndarray: ...
 
+    def target_pose(self) -> np.ndarray:
+        """float64 (6,): the running target pose that the next action is added to: position m, x-y-z Euler angles rad."""
+        ...
+
     def info(self) -> dict[str, Any]:
         """CALVIN's `get_info()`: `robot_info` (tcp_pos, tcp_orn, uid, contacts, ...) and `scene_info` with
         `fixed_objects`, `movable_objects`, `doors`, `buttons`, `switches` and `lights` by name."""

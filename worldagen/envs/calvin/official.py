@@ -80,6 +80,9 @@ class OfficialEngine:
     def scene_obs(self) -> np.ndarray:
         return self._reordered(self._env.scene.get_obs(), np.argsort(self._blocks))
 
+    def target_pose(self) -> np.ndarray:
+        return np.array([*self._env.robot.target_pos, *self._env.robot.target_orn])
+
     def info(self) -> dict[str, Any]:
         return self._info
 

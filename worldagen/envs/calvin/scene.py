@@ -1,6 +1,7 @@
 """Ground truth of a running CALVIN scene: what scripted experts see instead of images."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -32,7 +33,10 @@ class Scene:
         self._table = engine.body_ids["table"]
         self._links = _link_numbers(engine.client, self._table)
         robot_links = _link_numbers(engine.client, engine.robot_id)
-        self._fingers = [{link for name, link in robot_links.items() if "finger" in name and side in name} for side in ("left", "right")]
+        self._fingers = [
+            {link for name, link in robot_links.items() if "finger" in name and side in name}
+            for side in ("left", "right")
+        ]
 
     @property
     def tool(self) -> np.ndarray:
@@ -40,7 +44,12 @@ class Scene:
         return self._engine.robot_obs()[:3]
 
     @property
-    def robot_angles(self) -> np.ndarray:
+    def gripper(self) -> float:
+        """The gripper's last command, -1 close or +1 open."""
+        return float(self._engine.robot_obs()[14])
+
+    @property
+    def tool_angles(self) -> np.ndarray:
         """float64 (3,): x-y-z Euler angles of the tool."""
         return self._engine.robot_obs()[3:6]
 
@@ -91,6 +100,6 @@ class Scene:
         return bool(self._client.getContactPoints(self._engine.body_ids[block], body, -1, link))
 
 
-def _link_numbers(client: object, body: int) -> dict[str, int]:
+def _link_numbers(client: Any, body: int) -> dict[str, int]:
     joints = range(client.getNumJoints(body))
     return {"base_link": -1, **{client.getJointInfo(body, joint)[12].decode(): joint for joint in joints}}

@@ -135,7 +135,9 @@ def place(part: str, spot: Spot, axis: Axis) -> Script:
         around = _nearest(scene, BLOCKS)
         if _distance(scene, around) < 0.05 and scene.touches(around, part):
             return _act(scene, _PUSH * axis(scene), scene.target[3:], OPEN)
-        return _grasp(scene, _nearest(scene, [name for name in BLOCKS if not scene.touches(name, part)] or BLOCKS), gripper)
+        return _grasp(
+            scene, _nearest(scene, [name for name in BLOCKS if not scene.touches(name, part)] or BLOCKS), gripper
+        )
 
     return script
 
@@ -357,7 +359,7 @@ def _level(scene: Scene, block: str, keep: bool = True) -> np.ndarray:
     turn = scene.block(block).rotation
     upright = turn[:, np.argmax(np.abs(turn[2]))] * np.sign(turn[2, np.argmax(np.abs(turn[2]))])
     axis = np.cross(upright, UP)
-    tool = Rotation.from_euler("xyz", scene.robot_angles)
+    tool = Rotation.from_euler("xyz", scene.tool_angles)
     roll, pitch, yaw = (Rotation.from_rotvec(axis) * tool).as_euler("xyz")
     return np.array([roll, pitch, yaw if keep else np.pi / 2 + np.pi * np.round((yaw - np.pi / 2) / np.pi)])
 
