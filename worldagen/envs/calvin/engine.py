@@ -53,7 +53,7 @@ class Engine(Protocol):
     def scene_obs(self) -> np.ndarray: ...
 
     def target_pose(self) -> np.ndarray:
-        """float64 (6,): the running target pose that the next action is added to: position m, x-y-z Euler angles rad."""
+        """float64 (6,): the running target pose that the next action adds to: position m, x-y-z Euler angles rad."""
         ...
 
     def info(self) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def stack(scene: Scene, gripper: float) -> np.ndarray:
         base = _nearest(scene, [name for name in others if scene.touches(name, "base_link")] or others)
         top = scene.block(base).position + (_half_height(scene, base) + _half_height(scene, block)) * UP
         beside = (top - scene.link("button_link").position) * (1.0, 1.0, 0.0)
-        top += beside * max(0.0, min(1.0, 0.09 / np.linalg.norm(beside) - 1.0) * 0.3)
+        top += beside * max(0.0, min(1.0, 0.09 / float(np.linalg.norm(beside)) - 1.0) * 0.3)
         return _carry(scene, block, top - scene.block(block).position, UP, 0.005)
     around = _nearest(scene, BLOCKS)
     if _distance(scene, around) < 0.05 and _stacked(scene, around):
@@ -164,7 +164,7 @@ def unstack(scene: Scene, gripper: float) -> np.ndarray:
     if block:
         third = max((name for name in BLOCKS if name != block), key=lambda name: _distance(scene, name))
         obstacles = [scene.block(third).position, scene.link("button_link").position]
-        aside = [scene.tool + [x, 0.0, 0.0] for x in (-0.08, 0.08)]
+        aside = [scene.tool + np.array([x, 0.0, 0.0]) for x in (-0.08, 0.08)]
         room = [min(float(np.linalg.norm((spot - thing)[:2])) for thing in obstacles) for spot in aside]
         way = np.array([_PUSH if room[1] > room[0] else -_PUSH, 0.0, -0.003])
         return _act(scene, way, _level(scene, block), CLOSE)
@@ -228,7 +228,7 @@ def push(block: str, direction: float) -> Script:
     return script
 
 
-def _act(scene: Scene, way: np.ndarray, angles: np.ndarray, gripper: float) -> np.ndarray:
+def _act(scene: Scene, way: Sequence[float] | np.ndarray, angles: np.ndarray, gripper: float) -> np.ndarray:
     """Go `way`; but stay until the fingers have let go of a block that is not to be held."""
     if gripper == OPEN and scene.held:
         way, angles = np.zeros(3), scene.target[3:]
@@ -271,7 +271,7 @@ def _grasp_pose(scene: Scene, block: str, wanted: float) -> tuple[np.ndarray, fl
     pose, size = scene.block(block), scene.block_size(block)
     others = [(scene.block(name), scene.block_size(name)) for name in BLOCKS if name != block]
     others.append((scene.link("button_link"), _BUTTON))
-    best = (np.inf, pose.position, wanted)
+    best: tuple[float, np.ndarray, float] = (np.inf, pose.position, wanted)
     for axis in range(3):
         play = 0.035 - size[axis] / 2
         if abs(pose.rotation[2, axis]) > 0.7 or play < 0.0:

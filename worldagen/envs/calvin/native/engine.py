@@ -79,6 +79,10 @@ class NativeEngine:
         lights = [float(light.on) for light in (world.bulb, world.led)]
         return np.concatenate([joints, lights, *(self._block_pose(world.blocks[name]) for name in BLOCKS)])
 
+    def target_pose(self) -> np.ndarray:
+        self._check_open()
+        return self._world.robot.target_pose()
+
     def info(self) -> dict[str, Any]:
         self._check_open()
         return world_info(self._world)

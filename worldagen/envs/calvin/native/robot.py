@@ -78,6 +78,10 @@ class Panda:
         position, euler = self._tcp()
         return np.array([*position, *euler, self._width(), *self._arm(), self.gripper_action])
 
+    def target_pose(self) -> np.ndarray:
+        """float64 (6,): position m and Euler angles rad that the next action adds to."""
+        return np.array([*self._target_position, *self._target_euler])
+
     def info(self) -> dict[str, Any]:
         position, euler = self._tcp()
         return {
