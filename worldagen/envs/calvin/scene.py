@@ -8,6 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from worldagen.envs.calvin.engine import BLOCKS, Engine
 
+_SHUT = 0.01
+"""Metres between the fingers; the narrow side of a block keeps them 0.04 apart."""
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -47,6 +50,11 @@ class Scene:
     def gripper(self) -> float:
         """The gripper's last command, -1 close or +1 open."""
         return float(self._engine.robot_obs()[14])
+
+    @property
+    def shut(self) -> bool:
+        """Whether the fingers hold nothing but each other."""
+        return bool(self._engine.robot_obs()[6] < _SHUT)
 
     @property
     def tool_angles(self) -> np.ndarray:

@@ -32,8 +32,12 @@ _SHELF, _DOOR, _SPAN, _DROP = 0.264, 0.28, 0.055, 0.03
 block falls into the drawer."""
 _BUTTON = np.array([0.07, 0.06, 0.07])
 """Edges of a box around the button."""
+_HAND, _AJAR = 0.12, 0.025
+"""Metres: half the width of the hand, and how near to its end the sliding door is open enough."""
 _EDGE = -0.18
 """World y of the table's front edge, the same in every scene."""
+_NUDGE = 0.012
+"""The same for a block, which is not to slide on."""
 _FINGER = 0.012
 """Half the thickness of the closed fingers."""
 
@@ -120,7 +124,7 @@ def rotate(block: str, direction: float) -> Script:
     def script(scene: Scene, gripper: float) -> np.ndarray:
         if _holds(scene, block, gripper):
             return np.array([0.0, 0.0, 0.0, 0.0, 0.0, direction, CLOSE], np.float32)
-        return _grasp(scene, block, gripper, yaw=np.pi / 2 - 0.5 * direction, tilt=0.0)
+        return _grasp(scene, block, gripper, yaw=np.pi / 2 - 0.5 * direction)
 
     return script
 
@@ -220,7 +224,7 @@ def push(block: str, direction: float) -> Script:
         reach = np.abs(pose.rotation[0]) @ scene.block_size(block) / 2 + _FINGER
         offset = pose.position - [direction * (reach + 0.01), 0.0, 0.005] - scene.tool
         if abs(offset[1]) < 0.02 and offset[2] > -0.02:
-            way = np.array([direction * _PUSH, offset[1], offset[2]])
+            way = np.array([direction * _NUDGE, offset[1], offset[2]])
         else:
             way = _approach(scene, offset, 0.08)
         return _act(scene, way, pointing(), _fist(scene, gripper))
@@ -240,10 +244,12 @@ def _approach(scene: Scene, offset: np.ndarray, clearance: float, axis: np.ndarr
     out, tool = outwards(scene), scene.tool
     if (tool - scene.link("slide_link").position) @ out < _OUT and abs(offset[0]) > (0.03 if axis is UP else 0.08):
         return _PUSH * out
-    way = funnel(offset, clearance, axis, slope=3.0)
-    rise = _LANE - tool[2]
-    if rise > 0.0 and np.linalg.norm(offset - (offset @ axis) * axis) > 0.05:
-        way = np.array([*way[:2] * np.clip(1.0 - rise / 0.06, 0.0, 1.0), max(rise, way[2])])
+    way = funnel(offset, clearance, axis, slope=3.0, radius=0.006)
+    rise, far = _LANE - tool[2], np.linalg.norm(offset - (offset @ axis) * axis) > 0.05
+    if far and _between(scene):
+        return max(rise, _PUSH) * UP
+    if far and rise > 0.0:
+        return np.array([*way[:2] * np.clip(1.0 - rise / 0.06, 0.0, 1.0), max(rise, way[2])])
     return way
 
 
@@ -258,11 +264,13 @@ def _grasp(scene: Scene, block: str, gripper: float, yaw: float = np.pi / 2, til
         ends = _opening(scene)
         goal[0] = np.clip(goal[0], ends[0] + _SPAN, ends[1] - _SPAN)
         turn = np.clip(turn, np.pi / 2 - 0.15, np.pi / 2 + 0.15)
-        tilt, clearance, axis = np.interp(goal[0], (-0.2, 0.0), (45.0, 60.0)), 0.15, outwards(scene)
-    offset = goal - scene.tool
+        tilt, clearance, axis = np.interp(goal[0], (-0.25, 0.0), (30.0, 60.0)), 0.15, outwards(scene)
+    offset, angles = goal - scene.tool, pointing(turn, np.deg2rad(tilt))
     near = np.linalg.norm(offset)
-    gripper = CLOSE if near < (0.012 if gripper == OPEN else 0.03) else OPEN
-    return _act(scene, _approach(scene, offset, clearance, axis), pointing(turn, np.deg2rad(tilt)), gripper)
+    if gripper == CLOSE and (near > 0.03 or scene.shut) and _between(scene):
+        return _act(scene, _PUSH * UP, angles, CLOSE)  # opened here, the fingers would push the block aside
+    gripper = CLOSE if near < (0.012 if gripper == OPEN else 0.03) and not scene.shut else OPEN
+    return _act(scene, _approach(scene, offset, clearance, axis), angles, gripper)
 
 
 def _grasp_pose(scene: Scene, block: str, wanted: float) -> tuple[np.ndarray, float]:
@@ -318,8 +326,8 @@ def _door_away(scene: Scene, block: str) -> float:
     if not _inside(scene, block):
         return 0.0
     if x < door + joint - _SPAN:  # free once the door is at its right end
-        return -1.0 if x + _SPAN > door and joint > 0.01 else 0.0
-    return 1.0 if x - _SPAN < door + _DOOR and joint < scene.travel("slide_link") - 0.01 else 0.0
+        return -1.0 if x + _HAND > door and joint > _AJAR else 0.0
+    return 1.0 if x - _HAND < door + _DOOR and joint < scene.travel("slide_link") - _AJAR else 0.0
 
 
 def _in_hand(scene: Scene, gripper: float) -> str | None:
@@ -368,5 +376,10 @@ def _fist(scene: Scene, gripper: float) -> float:
     """Closed fingers, but for a block between them, which is to be left where it is."""
     if gripper == CLOSE:
         return OPEN if scene.held else CLOSE
-    near = any(_within(scene.block(name), scene.block_size(name), scene.tool, 0.035) for name in BLOCKS)
-    return OPEN if near else CLOSE
+    return OPEN if _between(scene) else CLOSE
+
+
+def _between(scene: Scene) -> bool:
+    """Whether a block that is not held is between the fingers, or nearly."""
+    free = [name for name in BLOCKS if name != scene.held]
+    return any(_within(scene.block(name), scene.block_size(name), scene.tool, 0.035) for name in free)
