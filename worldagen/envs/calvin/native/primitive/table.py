@@ -22,6 +22,9 @@ _UNDER, _RECESS, _TOP, _BEAM, _CROWN = 0.5, 0.525, 0.55, 0.7848, 0.8098
 _NICHE_FRONT, _NICHE_BACK = 0.025, 0.2
 _SLOPE = ((_NICHE_FRONT, _TOP), (0.175, _CROWN))
 """The wall leans back by 30 degrees, from its foot (y, z) to its top."""
+_PLANK, _BOTTOM = 0.02625, 0.0279
+"""Thickness of the floors of niche and drawer. CALVIN's are meshes, on which Bullet lets things rest 1 mm higher: so do
+blocks in its initial states, and a task that starts with a block there asks whether it touches the floor."""
 _HANDLE, _BLACK, _WHITE = Material((0.4, 0.4, 0.4)), Material((0.03, 0.03, 0.03)), Material()
 
 
@@ -94,7 +97,7 @@ def write_table(path: Path, letter: str) -> Path:
         Link("light_link", (Part((_bulb(),), _WHITE),), 0.1739, (0, 0.028, -0.035), view=upright),
         Link(
             "plank_link",
-            (Part((box((-0.325, 0.325), (0, 0.025), (-0.0875, 0.0875)),), wood),),
+            (Part((box((-0.325, 0.325), (0, _PLANK), (-0.0875, 0.0875)),), wood),),
             2.8438,
             (0, 0.0125, 0),
             view=upright,
@@ -173,7 +176,7 @@ def _drawer() -> tuple[Solid, ...]:
     """Its frame: y up, z towards the robot."""
     return (
         box((-0.2755, 0.2755), (-0.0255, 0.1007), (0.197, 0.2275)),
-        box((-0.2215, 0.2215), (0, 0.0267), (-0.0475, 0.197)),
+        box((-0.2215, 0.2215), (0, _BOTTOM), (-0.0475, 0.197)),
         box((-0.2515, -0.2215), (0, 0.1007), (-0.0755, 0.197)),
         box((0.2215, 0.2515), (0, 0.1007), (-0.0755, 0.197)),
         box((-0.2215, 0.2215), (0, 0.1007), (-0.0755, -0.0475)),
