@@ -99,6 +99,11 @@ class Scene:
                 return name
         return None
 
+    def rests(self, block: str) -> bool:
+        """Whether a block touches anything but the robot."""
+        contacts = self._client.getContactPoints(self._engine.body_ids[block])
+        return any(contact[2] != self._engine.robot_id for contact in contacts)
+
     def touches(self, block: str, other: str) -> bool:
         """Whether a block touches a part of the table (`base_link` is its body) or another block."""
         if other in BLOCKS:

@@ -123,7 +123,9 @@ def rotate(block: str, direction: float) -> Script:
 
     def script(scene: Scene, gripper: float) -> np.ndarray:
         if _holds(scene, block, gripper):
-            return np.array([0.0, 0.0, 0.0, 0.0, 0.0, direction, CLOSE], np.float32)
+            target, down = scene.target, 0.0 if scene.rests(block) else -0.01  # the rule wants it to stand on something
+            way = [*(target[:2] - scene.tool[:2]), down]
+            return _act(scene, way, np.array([*target[3:5], target[5] + direction]), CLOSE)
         return _grasp(scene, block, gripper, yaw=np.pi / 2 - 0.5 * direction)
 
     return script
