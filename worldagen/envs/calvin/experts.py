@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from worldagen.envs.calvin import scripts
+from worldagen.envs.calvin import places, scripts
 from worldagen.envs.calvin.engine import BLOCKS, SCENES
 from worldagen.envs.calvin.env import CalvinEnv
 from worldagen.envs.calvin.scene import Scene
@@ -33,8 +33,8 @@ SCRIPTS: dict[str, Script] = {
     "turn_off_lightbulb": scripts.flip_switch(-1.0),
     "turn_on_led": scripts.press_button,
     "turn_off_led": scripts.press_button,
-    "place_in_slider": scripts.place("plank_link", scripts.in_slider, scripts.outwards),
-    "place_in_drawer": scripts.place("drawer_link", scripts.in_drawer, scripts.upwards),
+    "place_in_slider": scripts.place("plank_link", places.in_slider, places.outwards),
+    "place_in_drawer": scripts.place("drawer_link", places.in_drawer, places.upwards),
     "stack_block": scripts.stack,
     "unstack_block": scripts.unstack,
     "push_into_drawer": scripts.slide_into_drawer,
