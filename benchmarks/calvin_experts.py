@@ -25,10 +25,11 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "calvin_experts.md"
 STEP_LIMIT = 360
 TEXT = """# CALVIN's scripted experts
 
-Measured by `python benchmarks/calvin_experts.py {arguments}`: successes in the initial states 0 to {last} of each task
-(CALVIN's own where it has any, else sampled), with Gaussian noise of {noise} on the six arm values of every action and
-at most 360 control steps (30 a second). Steps: median of the successes in the last column. Experts read poses, joints
-and contacts from the simulator; nothing in them depends on the scene.
+Measured by `python benchmarks/calvin_experts.py {arguments}`:
+successes in the initial states 0 to {last} of each task (CALVIN's own where it has any, else sampled), with Gaussian
+noise of {noise} on the six arm values of every action and at most 360 control steps (30 a second). Steps: median of the
+successes in the last column. Experts read poses, joints and contacts from the simulator; nothing in them depends on the
+scene.
 
 | task | {columns} | steps |
 |---|{rules}---|
