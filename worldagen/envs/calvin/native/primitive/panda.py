@@ -27,8 +27,8 @@ _FINGER = ((0.0062, 0.0002), (0.027, 0.0002), (0.0215, 0.0343), (0.0068, 0.0964)
 """Outline (y, z) of a finger as it collides: the hull of what is seen."""
 _KNUCKLE = ((0.003, 0.0), (0.028, 0.0), (0.027, 0.02), (0.012, 0.026), (0.007, 0.02))
 _BLADE = ((0.012, 0.022), (0.022, 0.024), (0.015, 0.05), (0.0068, 0.0964), (0.0039, 0.0962), (0.0034, 0.045))
-_GEL = box((0.0161, 0.0206), (-0.0092, 0.0092), (0.0047, 0.0297))
-"""The pad at the end of a finger: what touches things. CALVIN's is 0.5 mm thinner, but a mesh, which Bullet rounds up:
+_GEL = box((0.0161, 0.0210), (-0.0092, 0.0092), (0.0047, 0.0297))
+"""The pad at the end of a finger: what touches things. CALVIN's is 1 mm thinner, but a mesh, which Bullet rounds up:
 around a block, fingers 0.0398 m apart touch it on either side."""
 _R = 0.055
 _ARM: tuple[tuple[float, Vector, tuple[Solid, ...]], ...] = (
