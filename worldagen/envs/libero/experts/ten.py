@@ -22,9 +22,9 @@ def mug_on_plate(mug: str, rim: Offset, plate: int) -> Script:
     return carry(f"{mug}_1_main", rim, to_body(f"plate_{plate}_main"), clearance=0.1, approach=0.15, let_go=0.02)
 
 
-def pot_on_stove(pot: int, y: float) -> Script:
-    """Taken by the knob of its lid; `y` metres from the burner's middle."""
-    burner = to_site("flat_stove_1_cook_region", (0.0, y, 0.09))
+def pot_on_stove(pot: int, x: float) -> Script:
+    """Taken by the knob of its lid; `x` metres from the burner's middle."""
+    burner = to_site("flat_stove_1_cook_region", (x, 0.0, 0.09))
     return carry(f"moka_pot_{pot}_main", (0.0, 0.0, 0.076), burner, clearance=0.1, let_go=0.02)
 
 
@@ -57,5 +57,5 @@ SCRIPTS = {
     "KITCHEN_SCENE3_turn_on_the_stove_and_put_the_moka_pot_on_it": in_turn(
         turn_knob(KNOB, joint=KNOB), pot_on_stove(1, 0.0)
     ),
-    "KITCHEN_SCENE8_put_both_moka_pots_on_the_stove": in_turn(pot_on_stove(1, 0.04), pot_on_stove(2, -0.04)),
+    "KITCHEN_SCENE8_put_both_moka_pots_on_the_stove": in_turn(pot_on_stove(1, -0.05), pot_on_stove(2, 0.05)),
 }
