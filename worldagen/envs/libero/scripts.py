@@ -1,4 +1,4 @@
-"""What scripted experts do: carry a thing somewhere, pull a drawer open, turn a knob.
+"""What scripted experts do: carry a thing somewhere, pull a drawer open, push a thing, turn a knob; or one by one.
 
 A script maps the scene and the gripper's last command to the next action and remembers nothing else. The gripper's last
 command is part of the state that every policy sees.
@@ -22,6 +22,8 @@ _NEAR, _LOST = 0.025, 0.04
 """Metres from the grasp within which the fingers close, and beyond which they open again."""
 _PUSH = 0.025
 """Metres ahead of the tool that are asked for while pushing: the arm's full speed."""
+_GIVES = 0.05
+"""Metres that an open drawer may be pushed back by what is done next."""
 
 
 def to_body(name: str, offset: Offset = (0.0, 0.0, 0.0)) -> Place:
@@ -45,7 +47,8 @@ def carry(
     """Grasp body `thing` at `grasp` from its origin; carry the origin `to` a place, entered from `clearance` above.
 
     Above is where the `hand` (3, 3) comes from: it nears the thing, from `approach` above, and the place along its own
-    axis. The fingers let go when the thing has come as low as the place and is not more than `let_go` metres beside it.
+    axis, the steeper the higher the `slope`. The fingers let go of a thing that is as low as the place and less than
+    `let_go` metres beside it; at 0 they hold on.
     """
     above = -hand[:, 2]
 
@@ -77,13 +80,14 @@ def pull_drawer(drawer: str, handle: Offset, joint: str = "", enough: float = 0.
 
     The hand comes in a little from above: level, it would run into what stands in front of the cabinet; steeper, into
     the handle of the drawer above. It pulls no further ahead of the handle than fingers can slip and still hold it.
+    With a `joint`, it lets go and backs off once that is below `enough` metres.
     """
     forward, pull = turned("x", -77), np.array([0.0, 0.02, 0.0])
 
     def script(scene: Scene, gripper: float) -> np.ndarray | None:
         offset = scene.body(drawer) + scene.body_rotation(drawer) @ handle - scene.tool
         at_handle = np.linalg.norm(offset) < 0.05 and scene.tool_rotation[:, 2] @ forward[:, 2] > 0.8
-        if joint and scene.joint(joint) < (enough if at_handle else enough + 0.05):
+        if joint and scene.joint(joint) < (enough if at_handle else enough + _GIVES):
             return arm_action(-_PUSH * forward[:, 2], scene.tool_rotation, forward, OPEN) if at_handle else None
         gripper = _grip(scene, offset, gripper)
         held = gripper == CLOSE and scene.fingers_stalled

@@ -24,7 +24,7 @@ SCRIPTS: Mapping[str, Mapping[str, Script]] = {
 
 EXPERT_TASKS: dict[str, tuple[str, ...]] = {suite: tuple(scripts) for suite, scripts in SCRIPTS.items()}
 
-_WAIT = np.array([0, 0, 0, 0, 0, 0, OPEN], np.float32)
+_REST = np.array([0, 0, 0, 0, 0, 0, OPEN], np.float32)
 
 
 def expert(spec: EpisodeSpec, env: LiberoEnv) -> Iterator[np.ndarray]:
@@ -38,6 +38,6 @@ def _actions(script: Script, scene: Scene) -> Iterator[np.ndarray]:
     while True:
         action = script(scene, gripper)
         if action is None:
-            action = _WAIT
+            action = _REST
         gripper = float(action[-1])
         yield action

@@ -13,7 +13,10 @@ CABINET_TOP = to_site("wooden_cabinet_1_top_side", (-0.07, 0.04, -0.01))
 RACK = to_site("wine_rack_1_top_region", (0.0, -0.044, 0.02))
 
 OPEN_TOP_DRAWER = pull_drawer(
-    "wooden_cabinet_1_cabinet_top", (-0.0028, -0.0976, 0.1839), "wooden_cabinet_1_top_level", -0.145
+    "wooden_cabinet_1_cabinet_top",
+    handle=(-0.0028, -0.0976, 0.1839),
+    joint="wooden_cabinet_1_top_level",
+    enough=-0.145,
 )
 BOWL_INTO_TOP_DRAWER = carry(
     # The open drawer hangs over the bowl: the hand leans away from it and draws the bowl out the way it leans.

@@ -9,14 +9,14 @@ ACROSS = turned("z", 90)
 GROCERIES = {
     "alphabet_soup": ((0.0, 0.0, 0.01), DOWN),
     "cream_cheese": ((-0.02, 0.0, 0.0), DOWN),  # off its middle: the hand would come down on the can behind it
-    "salad_dressing": ((0.0, 0.0, 0.03), ACROSS),
+    "salad_dressing": ((0.0, 0.0, 0.06), ACROSS),
     "bbq_sauce": ((0.0, 0.0, 0.02), ACROSS),
-    "ketchup": ((0.0, 0.0, 0.03), ACROSS),
+    "ketchup": ((0.0, 0.0, 0.06), ACROSS),
     "tomato_sauce": ((0.0, 0.0, 0.01), DOWN),
     "butter": ((0.0, 0.0, 0.0), DOWN),
-    "milk": ((0.0, 0.0, 0.02), DOWN),
+    "milk": ((0.0, 0.0, 0.048), DOWN),
     "chocolate_pudding": ((0.0, 0.0, 0.0), DOWN),
-    "orange_juice": ((0.0, 0.0, 0.02), DOWN),
+    "orange_juice": ((0.0, 0.0, 0.048), DOWN),
 }
 """Where to grasp a thing, from its origin in metres along the world's axes, and how the hand is turned."""
 
