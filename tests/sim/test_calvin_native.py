@@ -19,6 +19,7 @@ import pybullet
 import pytest
 
 from worldagen.envs.calvin.engine import BLOCKS, SCENES, Engine, make_engine
+from worldagen.envs.calvin.layouts import DRAWER_HEIGHT, SHELF_HEIGHT, TABLE_HEIGHT
 from worldagen.envs.calvin.native.engine import NativeEngine
 from worldagen.envs.calvin.native.errors import NativeError
 from worldagen.envs.calvin.native.urdfs import check_urdfs, urdfs_of
@@ -254,18 +255,28 @@ def test_every_scene_is_its_own() -> None:
 
 
 def test_a_primitive_table_touches_where_the_official_one_does(table: NativeEngine) -> None:
-    """Blocks come to rest at CALVIN's heights: on the table, behind the slider (on the plank) and in the drawer."""
+    """Blocks come to rest at CALVIN's heights: on the table, behind the slider (on the plank) and in the drawer. The
+    task rules need it: initial states put them there, and they must touch what they lie on at once."""
     robot_obs, scene_obs = start_of("calvin_d", 0)
     scene_obs[:2] = 0, 0.22
     scene_obs[6:9], scene_obs[12:15], scene_obs[18:21] = (0.2, -0.1, 0.47), (-0.24, 0.09, 0.47), (0.15, -0.3, 0.4)
     table.reset(robot_obs, scene_obs)
     for _ in range(30):
         table.step(still())
-    np.testing.assert_allclose(table.scene_obs()[[8, 14, 20]], [0.46, 0.46, 0.3623], atol=2e-3)
+    np.testing.assert_allclose(table.scene_obs()[[8, 14, 20]], [TABLE_HEIGHT, SHELF_HEIGHT, DRAWER_HEIGHT], atol=3e-4)
     info = table.info()["scene_info"]
     links = info["fixed_objects"]["table"]["links"]
     for block, link in zip(BLOCKS, ("base_link", "plank_link", "drawer_link"), strict=True):
         assert {contact[4] for contact in info["movable_objects"][block]["contacts"]} == {links[link]}
+
+
+@pytest.mark.parametrize("task", ["place_in_slider", "place_in_drawer"])
+def test_a_block_in_the_hand_is_held_from_the_start(engine: NativeEngine, task: str) -> None:
+    """The placing rules look at what touches the arm when the task begins."""
+    engine.reset(*initial_state("calvin_d", task, 400))
+    blocks = {engine.body_ids[block] for block in BLOCKS}
+    held = {contact[2] for contact in engine.info()["robot_info"]["contacts"]}
+    assert len(held) == 1 and held <= blocks
 
 
 def test_drawing_in_layers_shows_the_same(table: NativeEngine) -> None:
