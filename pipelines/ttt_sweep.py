@@ -44,7 +44,7 @@ def sweep(config: Config, folder: Path, unit: Unit, file: Path) -> SweepResults:
     if config.checkpoint:
         checkpoint = given_checkpoint(config)
     else:
-        if not config.demos_dir:
+        if not (config.demos_dir or config.pretrain.data):
             collect(config, env, tuple(unit.instructions))
         checkpoint = pretrain(config, tracked)
     results = run_sweep(config, folder, unit, env, checkpoint, tracked)

@@ -14,7 +14,8 @@ from synthetic import make_curtain, make_trajectory
 from worldagen.config import Config, ConfigError, DemosConfig, EnvConfig, PretrainConfig
 from worldagen.config import load as load_config
 from worldagen.data.episodes import EpisodeFiles
-from worldagen.data.trajectories import save
+from worldagen.data.order import Mixture
+from worldagen.data.trajectories import DataError, save
 from worldagen.data.windows import WindowDataset
 from worldagen.models import checkpoint
 from worldagen.models.weights import CheckpointError
@@ -24,7 +25,7 @@ from worldagen.training.loop import learning_rate, train
 from worldagen.training.pictures import save_predictions
 from worldagen.training.predict import predict
 from worldagen.training.pretraining import finished, plan, work
-from worldagen.training.state import TrainingError, TrainingState, load_state, save_state
+from worldagen.training.state import TrainingError, TrainingState, check_settings, load_state, save_state
 from worldagen.training.validation import validate
 from worldagen.training.vision_cache import SeenWindows, see_all
 
@@ -223,6 +224,70 @@ def test_demonstrations_that_do_not_fit_the_model_are_refused(config: Config) ->
     other = dataclasses.replace(config, model=small_config(actions_per_chunk=3))
     with pytest.raises(ConfigError, match=r"5 actions per chunk, but model\.actions_per_chunk=3"):
         plan(other)
+
+
+@pytest.fixture
+def mixed(config: Config, tmp_path: Path) -> Config:
+    """Two folders of demonstrations, the second small and drawn more often."""
+    for index in range(24, 30):
+        save(make_curtain(index), tmp_path / "more" / f"{index}.parquet")
+    data = {str(tmp_path / "demos"): 1.0, str(tmp_path / "more"): 3.0}
+    return dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, data=data))
+
+
+def with_data(config: Config, data: dict[str, float]) -> Config:
+    return dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, data=data))
+
+
+def test_several_folders_are_mixed_by_weight_and_each_holds_out_its_own(mixed: Config) -> None:
+    run = plan(mixed)
+    assert run.mixture == Mixture((22 * 6, 4 * 6), (1.0, 3.0))
+    assert [Path(e.path).parent.name for e in run.training] == ["trajectories"] * 22 + ["more"] * 4
+    assert [Path(e.path).parent.name for e in run.held_out] == ["trajectories"] * 2 + ["more"] * 2
+    pretraining.check_episodes(run)
+    other = plan(with_data(mixed, dict.fromkeys(mixed.pretrain.data, 1.0)))
+    with pytest.raises(TrainingError, match=r"pretrain\.data\..*more was 3\.0, now 1\.0"):
+        check_settings(run.state, run.identity, other.identity)
+
+
+def test_a_mixture_resumes_bit_for_bit(mixed: Config, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    settings = {"data": mixed.pretrain.data, "steps": 6, "warmup_steps": 1, "validate_every": 2}
+    whole = trained(mixed, tmp_path / "whole", **settings).state_dict()
+
+    def dies(record: dict[str, float]) -> None:
+        if record["step"] == 4:
+            raise Killed
+
+    pretrain = dataclasses.replace(mixed.pretrain, **settings)
+    with pytest.raises(Killed):
+        work(plan(dataclasses.replace(mixed, run_dir=str(tmp_path / "killed"), pretrain=pretrain)), log=dies)
+    resumed = trained(mixed, tmp_path / "killed", **settings).state_dict()
+    plain = trained(mixed, tmp_path / "plain", **{**settings, "data": {}}).state_dict()
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in whole.items())
+    assert not all(torch.equal(plain[name], tensor) for name, tensor in whole.items())
+
+
+def test_folders_that_cannot_be_mixed_are_refused(mixed: Config, tmp_path: Path) -> None:
+    demos = str(tmp_path / "demos")
+    with pytest.raises(DataError, match=r"there is no folder .*nowhere; .*pretrain\.data"):
+        plan(with_data(mixed, {demos: 1.0, str(tmp_path / "nowhere"): 1.0}))
+    with pytest.raises(ConfigError, match=r"pretrain\.data: the weight of a is 0, it must be greater than 0"):
+        load_config([], ["pretrain.data={a: 0, b: 1}"])
+    with pytest.raises(DataError, match=r"is the same episode as .*; every episode may occur once"):
+        plan(with_data(mixed, {demos: 1.0, str(tmp_path / "demos" / "trajectories"): 1.0}))
+    for index in range(4):
+        save(make_curtain(30 + index, size=16), tmp_path / "small" / f"{index}.parquet")
+    with pytest.raises(DataError, match=r"0\.parquet has image_size \(16, 16\), but .*demos.* has \(32, 32\)"):
+        plan(with_data(mixed, {demos: 1.0, str(tmp_path / "small"): 1.0}))
+
+
+def test_a_wrist_camera_of_another_size_is_found_before_training(mixed: Config, tmp_path: Path) -> None:
+    for index in (40, 42):
+        episode = make_curtain(index)
+        save(dataclasses.replace(episode, wrist=episode.wrist[:, ::2, ::2]), tmp_path / "more" / f"{index}.parquet")
+    with pytest.raises(DataError, match=r"\(32, 32\), \(16, 16\), 5\), the first one"):
+        pretraining.check_episodes(plan(mixed))
 
 
 def test_damaged_demonstration_is_found_before_training(config: Config) -> None:

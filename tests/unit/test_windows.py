@@ -5,7 +5,7 @@ import pytest
 import torch
 from synthetic import make_trajectory
 
-from worldagen.data.order import batch_indices, worker_share
+from worldagen.data.order import Mixture, batch_indices, worker_share
 from worldagen.data.trajectories import DataError
 from worldagen.data.windows import WindowDataset, collate
 
@@ -54,18 +54,46 @@ def test_mixed_sizes_are_refused() -> None:
 
 
 def test_each_epoch_sees_every_window_once() -> None:
-    seen = np.concatenate([batch_indices(10, 4, step, seed=3) for step in range(5)])
+    seen = np.concatenate([batch_indices(Mixture((10,)), 4, step, seed=3) for step in range(5)])
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
     assert seen[:10].tolist() != seen[10:].tolist()
-    assert seen[:10].tolist() != np.concatenate([batch_indices(10, 4, step, seed=4) for step in range(3)])[:10].tolist()
+    assert (
+        seen[:10].tolist()
+        != np.concatenate([batch_indices(Mixture((10,)), 4, step, seed=4) for step in range(3)])[:10].tolist()
+    )
 
 
 def test_order_depends_on_seed_and_step_only() -> None:
-    np.testing.assert_array_equal(batch_indices(100, 8, 7, seed=1), batch_indices(100, 8, 7, seed=1))
-    assert len(batch_indices(3, 8, 0, seed=1)) == 8
+    np.testing.assert_array_equal(
+        batch_indices(Mixture((100,)), 8, 7, seed=1), batch_indices(Mixture((100,)), 8, 7, seed=1)
+    )
+    assert len(batch_indices(Mixture((3,)), 8, 0, seed=1)) == 8
+
+
+def test_sources_get_their_shares_and_all_their_windows_are_seen() -> None:
+    mixture = Mixture((60, 30, 10), (1.0, 2.0, 1.0))
+    assert mixture.draws == (25, 50, 25)
+    seen = np.concatenate([batch_indices(mixture, 8, step, seed=3) for step in range(75)])
+    counts = np.bincount(seen, minlength=100)
+    sources = np.split(counts, [60, 90])
+    assert [source.sum() for source in sources] == [150, 300, 150]
+    for source in sources:
+        assert source.min() >= 1 and source.max() - source.min() <= 1, "no window of a source is seen more than others"
+    np.testing.assert_array_equal(batch_indices(mixture, 8, 50, seed=3), seen[400:408])
+    assert batch_indices(mixture, 8, 50, seed=4).tolist() != seen[400:408].tolist()
+
+
+def test_sources_are_mixed_within_an_epoch() -> None:
+    mixture = Mixture((1000, 1000), (3.0, 1.0))
+    shares = [(batch_indices(mixture, 200, step, seed=0) < 1000).mean() for step in range(10)]
+    assert np.mean(shares) == pytest.approx(0.75) and 0.6 < min(shares) < max(shares) < 0.9
+
+
+def test_a_source_of_little_weight_still_has_its_turn() -> None:
+    assert Mixture((100, 10), (1.0, 1e-6)).draws == (110, 1)
 
 
 def test_workers_share_one_global_batch() -> None:
-    indices = batch_indices(100, 8, 7, seed=1)
+    indices = batch_indices(Mixture((100,)), 8, 7, seed=1)
     shares = [worker_share(indices, rank, 2) for rank in range(2)]
     assert sorted(np.concatenate(shares)) == sorted(indices)

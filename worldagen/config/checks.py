@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,6 +75,11 @@ def _check_training(config: Config) -> None:
         config.model.vision_frozen or not train.cache_vision,
         "pretrain.cache_vision=true needs model.vision_frozen=true: what a trained vision transformer sees changes",
     )
+    for folder, weight in train.data.items():
+        _require(
+            0 < weight < math.inf,
+            f"pretrain.data: the weight of {folder} is {weight:g}, it must be greater than 0; or leave it out",
+        )
     _require(
         train.warmup_steps < train.steps,
         f"pretrain.warmup_steps={train.warmup_steps} must be less than pretrain.steps={train.steps}",

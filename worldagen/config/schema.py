@@ -149,8 +149,10 @@ class PretrainConfig:
     """Weight of the gripper cross-entropy (published: 0.01)."""
     image_weight: float = 0.1
     """Weight of the next-observation loss."""
+    data: dict[str, float] = field(default_factory=dict)
+    """Folders of demonstration episodes and how often each is drawn relative to the others; empty means `demos_dir`."""
     validation_fraction: float = 0.1
-    """Share of the episodes of each task held out for validation."""
+    """Share of the episodes of each task (of each folder) held out for validation."""
     validate_every: int = positive(100)
     """Steps between validations; a checkpoint is written at each."""
     validation_windows: int = positive(256)

@@ -48,24 +48,37 @@ def find_demonstrations(folder: str | Path, tasks: Collection[str] = ()) -> list
 
     Raises DataError when there are none, or when they differ in image size or actions per chunk.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser().absolute()
+    if not folder.is_dir():
+        raise DataError(
+            f"there is no folder {folder}; record demonstrations with pipelines/collect_demos.py, or set demos_dir or "
+            "pretrain.data"
+        )
     episodes = [info(path) for path in sorted(folder.rglob("*.parquet"))]
     usable = [e for e in episodes if e.success and (not tasks or e.spec.task in tasks)]
     if not usable:
         wanted = f"successful episodes of {', '.join(tasks)}" if tasks else "successful episodes"
         raise DataError(
             f"no {wanted} below {folder} ({len(episodes)} episode files there); "
-            "record demonstrations with pipelines/collect_demos.py or set demos_dir"
+            "record demonstrations with pipelines/collect_demos.py, or set demos_dir or pretrain.data"
         )
-    for episode in usable:
-        for name in ("image_size", "actions_per_chunk"):
-            first, other = getattr(usable[0], name), getattr(episode, name)
-            if first != other:
-                raise DataError(
-                    f"{episode.path} has {name} {other}, but {usable[0].path} has {first}; "
-                    "keep episodes recorded with different settings in different folders"
-                )
+    check_alike(usable)
     return sorted(usable, key=lambda episode: episode.spec.key)
+
+
+def check_alike(episodes: Sequence[TrajectoryInfo]) -> None:
+    """Raise DataError, naming both files, when two episodes cannot share a batch or are the same one."""
+    first, paths = episodes[0], dict[str, Path]()
+    for episode in episodes:
+        for name in ("image_size", "actions_per_chunk"):
+            if getattr(first, name) != getattr(episode, name):
+                raise DataError(
+                    f"{episode.path} has {name} {getattr(episode, name)}, but {first.path} has {getattr(first, name)}; "
+                    "train on one of the two, or record or convert them with the same settings"
+                )
+        if twin := paths.get(episode.spec.key):
+            raise DataError(f"{episode.path} is the same episode as {twin}; every episode may occur once")
+        paths[episode.spec.key] = episode.path
 
 
 def hold_out(

@@ -15,6 +15,8 @@ import torch
 from worldagen.data.trajectories import DataError
 from worldagen.types import Trajectory
 
+Sizes = tuple[tuple[int, ...], tuple[int, ...], int]
+
 
 @dataclass(frozen=True)
 class Window:
@@ -73,7 +75,7 @@ class WindowDataset(torch.utils.data.Dataset[Window]):
         self.chunks = chunks
         self.lengths = np.array([len(t.counts) for t in trajectories] if lengths is None else lengths)
         self._ends = np.cumsum(self.lengths)
-        self._shape = _shape(trajectories[0])
+        self._sizes = sizes(trajectories[0])
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -81,11 +83,7 @@ class WindowDataset(torch.utils.data.Dataset[Window]):
     def __getitem__(self, index: int) -> Window:
         episode = int(np.searchsorted(self._ends, index, side="right"))
         trajectory = self.trajectories[episode]
-        if _shape(trajectory) != self._shape:
-            raise DataError(
-                f"episode {trajectory.spec.key} has (image size, wrist image size, actions per chunk) "
-                f"{_shape(trajectory)}, the first one {self._shape}; use episodes recorded alike"
-            )
+        check_sizes(trajectory, self._sizes)
         return cut(trajectory, index - int(self._ends[episode] - self.lengths[episode]), self.chunks)
 
     def frame_rows(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -100,6 +98,20 @@ class WindowDataset(torch.utils.data.Dataset[Window]):
     def batch(self, indices: Sequence[int] | np.ndarray) -> WindowBatch:
         """The windows `indices` as one batch."""
         return collate([self[int(index)] for index in indices])
+
+
+def sizes(trajectory: Trajectory) -> Sizes:
+    """Image size, wrist image size and actions per chunk."""
+    return trajectory.primary.shape[1:3], trajectory.wrist.shape[1:3], trajectory.actions.shape[1]
+
+
+def check_sizes(trajectory: Trajectory, first: Sizes) -> None:
+    """Raise DataError when the windows of `trajectory` cannot share a batch with those of the first episode."""
+    if sizes(trajectory) != first:
+        raise DataError(
+            f"episode {trajectory.spec.key} has (image size, wrist image size, actions per chunk) "
+            f"{sizes(trajectory)}, the first one {first}; use episodes recorded alike"
+        )
 
 
 def cut(trajectory: Trajectory, start: int, chunks: int) -> Window:
@@ -132,7 +144,3 @@ def collate(windows: Sequence[Window]) -> WindowBatch:
 
 def _padded(values: np.ndarray, length: int) -> np.ndarray:
     return np.concatenate([values, np.zeros((length - len(values), *values.shape[1:]), values.dtype)])
-
-
-def _shape(trajectory: Trajectory) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    return trajectory.primary.shape[1:3], trajectory.wrist.shape[1:3], trajectory.actions.shape[1]

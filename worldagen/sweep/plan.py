@@ -50,7 +50,7 @@ def plan_unit(config: Config) -> Unit:
         )
     if config.checkpoint:
         given_checkpoint(config)
-    elif not config.demos_dir:
+    elif not (config.demos_dir or config.pretrain.data):
         available_init_states(config, known)
     if len(known) < 2:
         raise ConfigError(f"env.tasks={list(known)}: exploration borrows other tasks' instructions; name two or more")

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from worldagen.config import PretrainConfig
-from worldagen.data.order import batch_indices, worker_share
+from worldagen.data.order import Mixture, batch_indices, worker_share
 from worldagen.data.windows import WindowBatch, WindowDataset
 from worldagen.models.losses import LossWeights, frame_patches, losses
 from worldagen.models.precision import compute_type, computing
@@ -72,12 +72,14 @@ def train(
     identity: Mapping[str, Any],
     validate: Callable[[WorldAgen], Record],
     on_record: Callable[[Record], None] = lambda record: None,
+    mixture: Mixture | None = None,
     worker: Worker = ALONE,
 ) -> list[Record]:
     """Train `model` in place up to `settings.steps` steps, continuing from `state_path`; returns the curve.
 
     Every `settings.validate_every` steps and after the last one, rank 0 calls `validate`, stores the state under
-    `identity` (what must not change on resume), and calls `on_record` with the new record of the curve.
+    `identity` (what must not change on resume), and calls `on_record` with the new record of the curve. `mixture` says
+    how the sources share `train_set`; None is one source.
     Raises TrainingError when the stored state does not fit or the gradient is no longer finite.
     """
     dtype = compute_type(settings.precision, worker.device)
@@ -87,7 +89,7 @@ def train(
     parallel = DistributedDataParallel(objective) if worker.count > 1 else objective
     weights = torch.tensor([getattr(settings, f"{name}_weight") for name in LOSSES], device=worker.device)
     meter = _Meter(settings.batch_size, worker)
-    for step, batch in _batches(train_set, settings, seed, done, worker):
+    for step, batch in _batches(train_set, mixture or Mixture((len(train_set),)), settings, seed, done, worker):
         torch.manual_seed(_step_seed(seed, step, worker.rank))
         rate = learning_rate(step, settings)
         parts = _losses(parallel, batch, step) * _share(batch, worker)
@@ -152,12 +154,12 @@ def _restore(
 
 
 def _batches(
-    dataset: WindowDataset, settings: PretrainConfig, seed: int, done: int, worker: Worker
+    dataset: WindowDataset, mixture: Mixture, settings: PretrainConfig, seed: int, done: int, worker: Worker
 ) -> Iterator[tuple[int, WindowBatch]]:
     """This worker's share of each remaining step's batch, the next one loaded while a step is computed."""
 
     def load(step: int) -> WindowBatch:
-        indices = batch_indices(len(dataset), settings.batch_size, step, seed)
+        indices = batch_indices(mixture, settings.batch_size, step, seed)
         return dataset.batch(worker_share(indices, worker.rank, worker.count)).to(worker.device)
 
     steps: Iterable[int] = range(done, settings.steps)

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 
 from worldagen.config import Config, ConfigError, content_key, run_path
-from worldagen.data.episodes import EpisodeFiles, find_demonstrations, hold_out
+from worldagen.data.episodes import EpisodeFiles, check_alike, find_demonstrations, hold_out
+from worldagen.data.order import Mixture
 from worldagen.data.trajectories import TrajectoryInfo, load
-from worldagen.data.windows import WindowDataset
+from worldagen.data.windows import WindowDataset, check_sizes, sizes
 from worldagen.models import checkpoint, reference
 from worldagen.models.precision import compute_type
 from worldagen.models.worldagen import WorldAgen
@@ -40,7 +41,10 @@ class Plan:
     folder: Path
     """The run folder, absolute; with several nodes on storage that all of them share."""
     training: list[TrajectoryInfo]
+    """One source after the other."""
     held_out: list[TrajectoryInfo]
+    mixture: Mixture
+    """How often the windows of each source are drawn."""
 
     @property
     def checkpoint(self) -> Path:
@@ -74,7 +78,10 @@ class Plan:
 def plan(config: Config) -> Plan:
     """Find the demonstrations and split them. Raises DataError or ConfigError when they cannot train `config.model`."""
     folder = run_path(config)
-    episodes = find_demonstrations(config.demos_dir or folder / "demos", config.env.tasks)
+    weights = config.pretrain.data or {config.demos_dir or str(folder / "demos"): 1.0}
+    sources = [find_demonstrations(source, config.env.tasks) for source in weights]
+    episodes = [episode for source in sources for episode in source]
+    check_alike(episodes)
     actions = episodes[0].actions_per_chunk
     if actions != config.model.actions_per_chunk:
         raise ConfigError(
@@ -86,8 +93,10 @@ def plan(config: Config) -> Plan:
             "model.vision_frozen=true trains no vision transformer, so it needs a trained one: set "
             "pretrain.vision_checkpoint to an MAE file (mae_pretrain_vit_base.pth)"
         )
-    training, held_out = hold_out(episodes, config.pretrain.validation_fraction, config.seed)
-    return Plan(config, folder, training, held_out)
+    splits = [hold_out(source, config.pretrain.validation_fraction, config.seed) for source in sources]
+    training, held_out = ([episode for split in splits for episode in split[part]] for part in (0, 1))
+    windows = tuple(sum(episode.chunks for episode in split[0]) for split in splits)
+    return Plan(config, folder, training, held_out, Mixture(windows, tuple(weights.values())))
 
 
 def finished(plan: Plan) -> bool:
@@ -108,9 +117,13 @@ def describe(plan: Plan) -> str:
 
 
 def check_episodes(plan: Plan) -> None:
-    """Read every episode once, so that a damaged one is reported before anything starts. Raises DataError."""
+    """Read every episode once, so that one that is damaged or does not fit is reported before anything starts.
+
+    Raises DataError.
+    """
+    first = sizes(load(plan.training[0].path))
     for episode in progress([*plan.training, *plan.held_out], description="checking demonstrations", unit="episode"):
-        load(episode.path)
+        check_sizes(load(episode.path), first)
 
 
 def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lambda record: None) -> None:
@@ -136,6 +149,7 @@ def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lam
         identity=plan.identity,
         validate=lambda model: validate(model, held_out, threshold=threshold, limit=config.pretrain.validation_windows),
         on_record=on_record,
+        mixture=plan.mixture,
         worker=worker,
     )
     if worker.rank == 0:

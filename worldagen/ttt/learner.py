@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from worldagen.data.order import batch_indices
+from worldagen.data.order import Mixture, batch_indices
 from worldagen.errors import WorldagenError
 from worldagen.models import adapter
 from worldagen.models.losses import frame_patches, image_loss, observation_errors
@@ -94,7 +94,7 @@ class Learner:
         self.seconds += time.perf_counter() - started
 
     def _step(self) -> float:
-        indices = batch_indices(len(self.training), self.how.batch_size, self.steps, self.how.seed)
+        indices = batch_indices(Mixture((len(self.training),)), self.how.batch_size, self.steps, self.how.seed)
         batch = self.training.batch(indices)
         with computing(self.dtype, self.training.device.type):
             predicted = imagine(self.model, batch)
