@@ -25,6 +25,9 @@ _METADATA_KEY = b"worldagen"
 _PNG_COMPRESSION = 1  # level 1 encodes several times faster than the default 6 for files about a tenth larger
 
 
+Sizes = tuple[tuple[int, ...], tuple[int, ...], int]
+
+
 class DataError(WorldagenError, ValueError):
     """Recorded data that cannot be used. The message names the file, what is wrong with it and what to do."""
 
@@ -95,10 +98,31 @@ def info(path: str | Path) -> TrajectoryInfo:
     )
 
 
+def sizes(trajectory: Trajectory) -> Sizes:
+    """Image size, wrist image size and actions per chunk."""
+    return trajectory.primary.shape[1:3], trajectory.wrist.shape[1:3], trajectory.actions.shape[1]
+
+
+def check_sizes(trajectory: Trajectory, first: Sizes) -> None:
+    """Raise DataError when the windows of `trajectory` cannot share a batch with those of the first episode."""
+    if sizes(trajectory) != first:
+        raise DataError(
+            f"episode {trajectory.spec.key} has (image size, wrist image size, actions per chunk) "
+            f"{sizes(trajectory)}, the first one {first}; use episodes recorded alike"
+        )
+
+
+def encode(image: np.ndarray) -> bytes:
+    """PNG bytes of an image: uint8 (H, W, 3)."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=_PNG_COMPRESSION)
+    return buffer.getvalue()
+
+
 def _table(trajectory: Trajectory) -> pa.Table:
     columns = {
-        "primary": pa.array([_encode(image) for image in trajectory.primary], pa.binary()),
-        "wrist": pa.array([_encode(image) for image in trajectory.wrist], pa.binary()),
+        "primary": pa.array([encode(image) for image in trajectory.primary], pa.binary()),
+        "wrist": pa.array([encode(image) for image in trajectory.wrist], pa.binary()),
         "state": _rows(trajectory.state),
         "actions": _rows(_with_empty_last(trajectory.actions)),
         "intended": _rows(_with_empty_last(trajectory.intended)),
@@ -203,17 +227,11 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
     return values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), -1).astype(np.float32)
 
 
-def _encode(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG", compress_level=_PNG_COMPRESSION)
-    return buffer.getvalue()
-
-
 def _decode_all(column: pa.ChunkedArray, name: str, path: Path) -> np.ndarray:
     images = [_decode(data.as_py(), f"{name} image of frame {index}", path) for index, data in enumerate(column)]
-    sizes = {image.shape for image in images}
-    if len(sizes) > 1:
-        raise _damaged(path, f"its {name} images have different sizes {sorted(sizes)}")
+    shapes = {image.shape for image in images}
+    if len(shapes) > 1:
+        raise _damaged(path, f"its {name} images have different sizes {sorted(shapes)}")
     return np.stack(images)
 
 

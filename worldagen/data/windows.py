@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from worldagen.data.trajectories import DataError
+from worldagen.data.trajectories import DataError, check_sizes, sizes
 from worldagen.types import Trajectory
-
-Sizes = tuple[tuple[int, ...], tuple[int, ...], int]
 
 
 @dataclass(frozen=True)
@@ -98,20 +96,6 @@ class WindowDataset(torch.utils.data.Dataset[Window]):
     def batch(self, indices: Sequence[int] | np.ndarray) -> WindowBatch:
         """The windows `indices` as one batch."""
         return collate([self[int(index)] for index in indices])
-
-
-def sizes(trajectory: Trajectory) -> Sizes:
-    """Image size, wrist image size and actions per chunk."""
-    return trajectory.primary.shape[1:3], trajectory.wrist.shape[1:3], trajectory.actions.shape[1]
-
-
-def check_sizes(trajectory: Trajectory, first: Sizes) -> None:
-    """Raise DataError when the windows of `trajectory` cannot share a batch with those of the first episode."""
-    if sizes(trajectory) != first:
-        raise DataError(
-            f"episode {trajectory.spec.key} has (image size, wrist image size, actions per chunk) "
-            f"{sizes(trajectory)}, the first one {first}; use episodes recorded alike"
-        )
 
 
 def cut(trajectory: Trajectory, start: int, chunks: int) -> Window:

@@ -17,8 +17,8 @@ import torch
 from worldagen.config import Config, ConfigError, content_key, run_path
 from worldagen.data.episodes import EpisodeFiles, check_alike, find_demonstrations, hold_out
 from worldagen.data.order import Mixture
-from worldagen.data.trajectories import TrajectoryInfo, load
-from worldagen.data.windows import WindowDataset, check_sizes, sizes
+from worldagen.data.trajectories import TrajectoryInfo, check_sizes, load, sizes
+from worldagen.data.windows import WindowDataset
 from worldagen.models import checkpoint, reference
 from worldagen.models.precision import compute_type
 from worldagen.models.worldagen import WorldAgen
