@@ -1,8 +1,8 @@
 """The pool beside Gymnasium's AsyncVectorEnv and RLlib's EnvRunnerGroup: `python benchmarks/pool_peers.py`.
 
 All three run the same episodes on eight copies of the same environment: a reset takes 0.2 s and a control step 10 ms
-(about what LIBERO's take), lengths are very unequal (5 to 200 steps). The vector env gets its best case: it is told to
-reset each environment as soon as its episode ends, so that no environment idles while there are episodes left.
+(about what LIBERO's take). Lengths are unequal in three ways. The vector env gets its best case: it is told to reset
+each environment as soon as its episode ends, so that no environment idles while there are episodes left.
 """
 
 import os
@@ -25,15 +25,26 @@ from worldagen.config import PoolConfig  # noqa: E402
 from worldagen.rollout.pool import Pool  # noqa: E402
 from worldagen.types import EpisodeSpec, Observation  # noqa: E402
 
-ENVS, EPISODES = 8, 160
+ENVS, EPISODES = 8, 120
 RESET, STEP = 0.2, 0.01
 IMAGE = 64
 
 
-def lengths() -> list[int]:
-    """Log-uniform between 5 and 200 control steps, in random order."""
+def lengths(mix: str) -> list[int]:
+    """Control steps of each episode, in random order."""
     rng = np.random.default_rng(0)
-    return np.exp(rng.uniform(np.log(5), np.log(200), EPISODES)).astype(int).tolist()
+    if mix == "log-uniform, 5 to 200 steps":
+        return np.exp(rng.uniform(np.log(5), np.log(200), EPISODES)).astype(int).tolist()
+    if mix == "half succeed after 40 to 80 steps, half run to 300":
+        return np.where(rng.random(EPISODES) < 0.5, rng.integers(40, 81, EPISODES), 300).tolist()
+    return np.where(rng.random(EPISODES) < 0.1, 500, 20).tolist()  # one in ten is long
+
+
+MIXES = (
+    "log-uniform, 5 to 200 steps",
+    "half succeed after 40 to 80 steps, half run to 300",
+    "one in ten takes 500 steps, the others 20",
+)
 
 
 class SlowResetEnv(FakeEnv):
@@ -54,8 +65,8 @@ class GymEnv(gymnasium.Env):
     action_space = gymnasium.spaces.Box(-1, 1, (7,), np.float32)
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
-        share = getattr(config, "worker_index", 1) - 1
-        self.own = iter(lengths()[share::ENVS] * 2)
+        if config:
+            self.own = iter(lengths(config["mix"])[config.worker_index - 1 :: ENVS] * 2)  # type: ignore[attr-defined]
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         time.sleep(RESET)
@@ -82,13 +93,13 @@ class PickedLength(gymnasium.Wrapper):
         return self.env.reset(seed=seed, options={"length": (options or {})["lengths"][self.index]})
 
 
-def vector_env() -> float:
+def vector_env(mix: str) -> float:
     """Episodes/s of AsyncVectorEnv, which gets the next episode wherever one has ended."""
     envs = AsyncVectorEnv(
         [lambda index=index: PickedLength(index) for index in range(ENVS)],  # type: ignore[misc]
         autoreset_mode=AutoresetMode.DISABLED,
     )
-    waiting, done = lengths(), 0
+    waiting, done = lengths(mix), 0
     running = [waiting.pop(0) for _ in range(ENVS)]
     started = time.monotonic()
     envs.reset(options={"lengths": running})
@@ -107,14 +118,14 @@ def vector_env() -> float:
     return EPISODES / seconds
 
 
-def env_runners() -> float:
+def env_runners(mix: str) -> float:
     """Episodes/s of RLlib's EnvRunnerGroup: eight runners, each with an eighth of the episodes."""
     from ray.rllib.algorithms.ppo import PPOConfig
     from ray.rllib.env.env_runner_group import EnvRunnerGroup
 
     config = (
         PPOConfig()
-        .environment(GymEnv)
+        .environment(GymEnv, env_config={"mix": mix})
         .env_runners(num_env_runners=ENVS, num_cpus_per_env_runner=0.2, create_env_on_local_worker=False)
     )
     group = EnvRunnerGroup(config=config)
@@ -128,7 +139,7 @@ def env_runners() -> float:
     return sum(samples) / seconds
 
 
-def pool() -> float:
+def pool(mix: str) -> float:
     """Episodes/s of the pool: two processes of four simulators."""
     suite = "benchmarks.pool_peers:SlowResetEnv"
     settings = PoolConfig(workers=2, envs_per_worker=4)
@@ -137,7 +148,7 @@ def pool() -> float:
         list(started_pool.run([spec("warm up", -1 - index, suite=suite, step_limit=1) for index in range(2 * ENVS)]))
         specs = [
             spec(f"sleep {STEP}", index, suite=suite, step_limit=length, image_size=IMAGE, actions_per_chunk=1)
-            for index, length in enumerate(lengths())
+            for index, length in enumerate(lengths(mix))
         ]
         started = time.monotonic()
         list(started_pool.run(specs))
@@ -149,9 +160,9 @@ def pool() -> float:
 if __name__ == "__main__":
     os.environ["PYTHONPATH"] = str(ROOT)
     ray.init("local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-    ideal = ENVS * EPISODES / sum(RESET + STEP * length for length in lengths())
-    rates = {"AsyncVectorEnv": vector_env(), "EnvRunnerGroup": env_runners(), "pool": pool()}
-    for name, rate in rates.items():
-        print(f"{name:15} {rate:6.2f} episodes/s, {rate / ideal:.0%} of the ideal")
-    best = max(rate for name, rate in rates.items() if name != "pool")
-    print(f"the pool: {rates['pool'] / best:.2f}x the better of the others")
+    for mix in MIXES:
+        ideal = ENVS * EPISODES / sum(RESET + STEP * length for length in lengths(mix))
+        rates = {"AsyncVectorEnv": vector_env(mix), "EnvRunnerGroup": env_runners(mix), "pool": pool(mix)}
+        shares = ", ".join(f"{name} {rate:.2f}/s ({rate / ideal:.0%})" for name, rate in rates.items())
+        best = max(rate for name, rate in rates.items() if name != "pool")
+        print(f"{mix}: {shares}; the pool {rates['pool'] / best:.2f}x the better of the others", flush=True)
