@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,10 +37,13 @@ PUBLISHED = {1: 1.0, 8: 0.92, 32: 0.75, 80: 0.5}
 
 
 def seconds_of(specs: Sequence[EpisodeSpec], warm_up: Sequence[EpisodeSpec], **settings: float) -> float:
-    """Time a pool needs for `specs` once it has done `warm_up`."""
+    """Time a pool needs for `specs` once all its workers are up and have done some of `warm_up`."""
     with tempfile.TemporaryDirectory() as folder:
         pool = Pool.start(PoolConfig(**settings), folder)  # type: ignore[arg-type]
-        list(pool.run(warm_up))
+        turn, complete = 0, False
+        while not complete:
+            complete, turn = pool.stats().workers == settings["workers"], turn + 1
+            list(pool.run([replace(one, init_state=turn, seed=10**6 * turn + one.seed) for one in warm_up]))
         started = time.monotonic()
         list(pool.run(specs))
         seconds = time.monotonic() - started
@@ -64,7 +68,7 @@ def overhead(episodes: int = 10, steps: int = 40) -> None:
         print(f"pool, {workers} workers: {seconds:.2f} s, {bare / seconds:.3f} x the bare loop's rate")
 
 
-def real(episodes: int = 40, steps: int = 60) -> None:
+def real(episodes: int = 100, steps: int = 60) -> None:
     def libero(seed: int) -> EpisodeSpec:
         random = PolicySpec(kind="random")
         return EpisodeSpec(
