@@ -1,16 +1,14 @@
 """CALVIN's 34 task rules: each compares the world's `info()` when the task began with the one now.
 
-Which rule with which numbers decides a task is data (data/task_oracle.yaml); here is what the rules mean. A contact is
-one of pybullet's tuples: its third item is the other body, its fifth the other body's link.
+The thresholds are CALVIN's (conf/tasks/new_playtable_tasks.yaml of calvin_env). A contact is one of pybullet's tuples:
+its third item is the other body, its fifth the other body's link.
 """
 
 import functools
 from collections.abc import Callable
-from importlib import resources
 from typing import Any
 
 import numpy as np
-import yaml
 from scipy.spatial.transform import Rotation
 
 from worldagen.config.checks import suggest
@@ -117,23 +115,47 @@ def unstacked(start: Info, current: Info) -> bool:
     )
 
 
-_BY_NAME: dict[str, Callable[..., bool]] = {
-    "rotate_object": rotated,
-    "push_object": pushed,
-    "lift_object": lifted,
-    "place_object": placed,
-    "push_object_into": pushed_into,
-    "move_door_rel": slid,
-    "toggle_light": toggled,
-    "stack_objects": stacked,
-    "unstack_objects": unstacked,
-}
+Rule = tuple[Callable[..., bool], tuple[Any, ...]]
+"""A function of two infos, and what it takes besides."""
+_COLOURS = ("red", "blue", "pink")
+_SURFACES = {"table": ("base_link", 0.05), "slider": ("plank_link", 0.03), "drawer": ("drawer_link", 0.05)}
+"""Where a block may lie: link of the play table, and metres by which it must be lifted from there."""
 
 
 @functools.cache
-def _rules() -> dict[str, tuple[Callable[..., bool], list[Any]]]:
-    text = (resources.files("worldagen.envs.calvin") / "data" / "task_oracle.yaml").read_text()
-    return {task: (_BY_NAME[rule], arguments) for task, (rule, *arguments) in yaml.safe_load(text)["tasks"].items()}
+def _rules() -> dict[str, Rule]:
+    """The rule of each task."""
+    rules: dict[str, Rule] = {
+        "stack_block": (stacked, ()),
+        "unstack_block": (unstacked, ()),
+        "push_into_drawer": (
+            pushed_into,
+            ([f"block_{colour}" for colour in _COLOURS], "table", "base_link", "table", "drawer_link"),
+        ),
+    }
+    for colour in _COLOURS:
+        rules |= _rules_of_block(colour)
+    for side, sign in (("left", 1), ("right", -1)):
+        rules[f"move_slider_{side}"] = slid, ("base__slide", sign * 0.15)
+    for verb, sign in (("open", 1), ("close", -1)):
+        rules[f"{verb}_drawer"] = slid, ("base__drawer", sign * 0.12)
+    for place in ("slider", "drawer"):
+        rules[f"place_in_{place}"] = placed, ("table", _SURFACES[place][0])
+    for light in ("lightbulb", "led"):
+        rules[f"turn_on_{light}"], rules[f"turn_off_{light}"] = (toggled, (light, 0, 1)), (toggled, (light, 1, 0))
+    return rules
+
+
+def _rules_of_block(colour: str) -> dict[str, Rule]:
+    """Turned by 60 degrees (left is positive), pushed 0.1 m along x (right is positive), lifted."""
+    name = f"block_{colour}"
+    rules: dict[str, Rule] = {}
+    for side, sign in (("left", 1), ("right", -1)):
+        rules[f"rotate_{colour}_block_{side}"] = rotated, (name, sign * 60)
+        rules[f"push_{colour}_block_{side}"] = pushed, (name, -sign * 0.1, 0)
+    for place, (link, height) in _SURFACES.items():
+        rules[f"lift_{colour}_block_{place}"] = lifted, (name, height, "table", link)
+    return rules
 
 
 def _robot(info: Info) -> int:
