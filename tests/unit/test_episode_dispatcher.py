@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import time
 
 import pytest
 
@@ -81,3 +82,16 @@ def test_a_slot_that_breaks_is_no_hang(dispatcher):
 
     with pytest.raises(RuntimeError, match="the pool is broken: AttributeError"):
         exchange_after(dispatcher, break_slot)
+
+
+def test_runs_that_ask_at_once_open_the_log_once(tmp_path, monkeypatch):
+    """As after a restart of the dispatcher, while it still asks the cluster for its size."""
+    monkeypatch.setattr("worldagen.rollout.log.LOCK_PATIENCE", 0.1)
+    monkeypatch.setattr("worldagen.rollout.dispatcher._workers_that_fit", lambda config: time.sleep(0.2) or 1)
+
+    async def scenario():
+        dispatcher = Dispatcher(PoolConfig(), tmp_path, {})
+        await asyncio.gather(dispatcher.open(()), dispatcher.open(()))
+        await dispatcher.close()
+
+    asyncio.run(scenario())

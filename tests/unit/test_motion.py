@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from worldagen.envs.libero.motion import DOWN, UP, arm_action, funnel, turned
+from worldagen.envs.libero.motion import DOWN, arm_action, funnel, turned
+from worldagen.envs.motion import UP
 
 CLEARANCE = 0.06
 

@@ -40,7 +40,9 @@ def check_limits(part: Any, prefix: str = "") -> None:
             raise ConfigError(f"{name}={value} must be at least {field.metadata['at_least']}")
         allowed = field.metadata.get("one_of")
         if allowed and value not in allowed:
-            raise ConfigError(f"{name}={value!r} is not one of {', '.join(allowed)}; {suggest(value, allowed)}")
+            raise ConfigError(
+                f"{name}={value!r} is not one of {', '.join(filter(None, allowed))}; {suggest(value, allowed)}"
+            )
 
 
 def _require(condition: bool, message: str) -> None:

@@ -61,6 +61,7 @@ class Dispatcher:
         self.env_vars = ONE_THREAD | env_vars
         self.queue = EpisodeQueue()
         self.work = asyncio.Event()
+        self.opening = asyncio.Lock()
         self.runs: dict[str, _Run] = {}
         self.stats = PoolStats()
         self.slots: dict[int, asyncio.Task[None]] = {}
@@ -69,11 +70,12 @@ class Dispatcher:
 
     async def open(self, servers: Sequence[Any]) -> None:
         """Read the log and be ready for work. Raises LogError or OSError when the storage cannot be used."""
-        if not self.slots:
-            self.servers = servers
-            self.log = EpisodeLog(self.storage / "episodes.jsonl")
-            await self._resize()
-            self.upkeep = asyncio.create_task(self._upkeep())
+        async with self.opening:  # after a restart several runs ask at once, and the log can be opened once only
+            if not self.slots:
+                self.servers = servers
+                self.log = EpisodeLog(self.storage / "episodes.jsonl")
+                await self._resize()
+                self.upkeep = asyncio.create_task(self._upkeep())
 
     async def exchange(self, run_id: str, specs: Sequence[EpisodeSpec], servers: Sequence[Any]) -> list[EpisodeResult]:
         """Take more specs of a run, give the results it has not seen. Waits a while for the first; may be empty."""

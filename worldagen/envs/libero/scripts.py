@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from worldagen.envs.libero.motion import CLOSE, DOWN, OPEN, UP, arm_action, funnel, turned
+from worldagen.envs.libero.motion import DOWN, arm_action, funnel, turned
 from worldagen.envs.libero.scene import Scene
+from worldagen.envs.motion import CLOSE, OPEN, UP
 
 Script = Callable[[Scene, float], np.ndarray | None]
 """(scene, last gripper command) -> float32 (7,) action, or None when there is nothing left to do."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from worldagen.envs.libero.env import LiberoEnv
 from worldagen.envs.libero.experts import goal, object, spatial, ten
-from worldagen.envs.libero.motion import OPEN
 from worldagen.envs.libero.scene import Scene
 from worldagen.envs.libero.scripts import Script
+from worldagen.envs.motion import OPEN
 from worldagen.types import EpisodeSpec
 
 SCRIPTS: Mapping[str, Mapping[str, Script]] = {
