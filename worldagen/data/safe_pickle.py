@@ -7,20 +7,7 @@ from typing import Any
 import numpy as np
 
 from worldagen.data.trajectories import DataError
-
-_ARRAYS = {"_reconstruct": np.empty(0).__reduce__()[0], "scalar": np.float64(0).__reduce__()[0]}
-"""numpy's own constructors, by the names they have in every version (numpy.core became numpy._core)."""
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Builds numpy arrays and Python's plain containers, and refuses everything else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name in _ARRAYS:
-            return _ARRAYS[name]
-        if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"refusing to load {module}.{name}")
+from worldagen.plain_pickle import PlainUnpickler
 
 
 def load_plain(path: Path) -> Any:
@@ -32,7 +19,7 @@ def load_plain(path: Path) -> Any:
             _, _, dtype = read_header(file)
             if not dtype.hasobject:
                 return np.load(path, allow_pickle=False)
-            return _PlainUnpickler(file).load().item()
+            return PlainUnpickler(file).load().item()
     except FileNotFoundError as error:
         raise DataError(f"there is no {path}; is this the folder of a whole split?") from error
     except (OSError, EOFError, KeyError, ValueError, AttributeError, pickle.UnpicklingError) as error:

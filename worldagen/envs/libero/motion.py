@@ -21,7 +21,7 @@ _GAIN = 2.0
 it arrives twice as fast and hardly overshoots."""
 
 funnel = partial(motion.funnel, level=0.1)
-"""High clearances (over a cabinet) must not hold the hand back until it has climbed all the way."""
+"""Its way leads sideways from 0.1 m below the clearance upwards, however high that is."""
 
 
 def turned(axis: str, degrees: float) -> np.ndarray:

@@ -1,19 +1,18 @@
 """The benchmark's suites, tasks and initial states, read from the installed package without importing it (or torch)."""
 
-import difflib
 import functools
 import pickle
 import re
 import runpy
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from worldagen.config.checks import suggest
 from worldagen.envs.libero.package import benchmark_root
+from worldagen.plain_pickle import PlainUnpickler
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def tasks(suite: str) -> tuple[Task, ...]:
     """The tasks of a suite in the benchmark's order. Raises ValueError for an unknown suite."""
     names = _task_names()
     if suite not in names:
-        raise ValueError(f"unknown LIBERO suite {suite!r}; {_suggest(suite, list(names))}")
+        raise ValueError(f"unknown LIBERO suite {suite!r}; {suggest(suite, list(names))}")
     return tuple(_task(suite, name) for name in names[suite])
 
 
@@ -42,7 +41,7 @@ def find_task(suite: str, name: str) -> Task:
     """One task of a suite. Raises ValueError for an unknown suite or task."""
     by_name = {task.name: task for task in tasks(suite)}
     if name not in by_name:
-        raise ValueError(f"{suite} has no task {name!r}; {_suggest(name, list(by_name))}")
+        raise ValueError(f"{suite} has no task {name!r}; {suggest(name, list(by_name))}")
     return by_name[name]
 
 
@@ -55,21 +54,10 @@ def init_states(task: Task) -> np.ndarray:
         with zipfile.ZipFile(task.init_states_file) as archive:
             name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
             with archive.open(name) as file:
-                states = _ArrayUnpickler(file).load()
+                states = PlainUnpickler(file).load()
     except (OSError, EOFError, zipfile.BadZipFile, StopIteration, pickle.UnpicklingError) as error:
         raise ValueError(f"{task.init_states_file} holds no initial states ({error}); reinstall hf-libero") from error
     return np.asarray(states, dtype=np.float64)
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Builds numpy arrays and refuses everything else (the files were written by torch.save from a bare array)."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
-            return np.empty(0).__reduce__()[0]  # the same function, by whatever name this numpy has for it
-        if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"refusing to load {module}.{name}")
 
 
 @functools.cache
@@ -85,8 +73,3 @@ def _task(suite: str, name: str) -> Task:
         bddl_file=root / "bddl_files" / suite / f"{name}.bddl",
         init_states_file=root / "init_files" / suite / f"{name}.pruned_init",
     )
-
-
-def _suggest(given: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(given, known, n=1, cutoff=0.4)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
