@@ -2,7 +2,7 @@
 
 config.json holds format_version, config (ModelConfig), conventions (units and signs that the weights expect),
 fingerprint (of config and weights, verified on loading) and provenance (whatever the trainer tells). Adapters are not
-part of it.
+part of it. The weights may be stored in half precision (shipping.py); loaded, they are float32 again.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -24,17 +25,25 @@ from worldagen.models.worldagen import WorldAgen
 FORMAT_VERSION = 1
 
 
-def save(model: WorldAgen, folder: str | Path, provenance: Mapping[str, Any]) -> Path:
-    """Write the checkpoint, atomically: a reader finds the old one, or the new one."""
+def save(
+    model: WorldAgen, folder: str | Path, provenance: Mapping[str, Any], dtype: torch.dtype = torch.float32
+) -> Path:
+    """Write the checkpoint, atomically: a reader finds the old one, or the new one. Weights are stored in `dtype`.
+
+    Raises CheckpointError when a weight is not finite in `dtype` (float16 ends at 65504).
+    """
+    stored = {name: tensor.to(dtype).contiguous() for name, tensor in base_state(model).items()}
+    if bad := [name for name, tensor in stored.items() if not tensor.isfinite().all()]:
+        raise CheckpointError(f"cannot save {folder}: not finite as {dtype}: {', '.join(bad)}")
     about = {
         "format_version": FORMAT_VERSION,
         "config": dataclasses.asdict(model.config),
         "conventions": model.conventions.to_dict(),
-        "fingerprint": weights.fingerprint(model),
+        "fingerprint": weights.fingerprint(model, dtype),
         "provenance": dict(provenance),
     }
     with fresh_folder(folder) as new:
-        save_file({name: tensor.contiguous() for name, tensor in base_state(model).items()}, new / "model.safetensors")
+        save_file(stored, new / "model.safetensors")
         (new / "config.json").write_text(json.dumps(about, indent=2) + "\n")
     return Path(folder)
 

@@ -43,10 +43,13 @@ def load_exactly(model: nn.Module, tensors: Mapping[str, torch.Tensor], source: 
             tensor.copy_(tensors[name])
 
 
-def fingerprint(model: WorldAgen) -> str:
-    """Hexadecimal SHA-256 (16 characters) of the configuration and every base weight, bit for bit."""
+def fingerprint(model: WorldAgen, stored: torch.dtype = torch.float32) -> str:
+    """Hexadecimal SHA-256 (16 characters) of the configuration and every base weight, bit for bit.
+
+    The weights are those of the model once it was `stored` in that type and loaded again.
+    """
     digest = hashlib.sha256(json.dumps(dataclasses.asdict(model.config), sort_keys=True).encode())
     for name, tensor in sorted(base_state(model).items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(tensor.detach().cpu().to(stored).float().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

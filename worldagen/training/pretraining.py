@@ -7,6 +7,7 @@ and a picture of predicted frames. The same plan in the same folder resumes; a f
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -171,6 +172,7 @@ def _finish(plan: Plan, model: WorldAgen, held_out: WindowDataset, curve: list[R
     save_predictions(model, held_out, plan.picture)
     provenance = {
         "identity": plan.identity,
+        "date": time.strftime("%Y-%m-%d"),
         "steps": plan.config.pretrain.steps,
         "metrics": curve[-1],
         "demonstrations": {
