@@ -8,15 +8,16 @@ import dataclasses
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from statistics import fmean
+from typing import Any, NamedTuple, TypeVar
 
 from worldagen.errors import WorldagenError
 from worldagen.types import EpisodeResult, Status
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Carrier = TypeVar("Carrier")
 
 
@@ -85,6 +86,73 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """What was known right after one TTT step."""
+
+    step: int
+    """1 for the first."""
+    training_loss: float
+    """Of the step's own batch, as in `Arm.training_loss`."""
+    measurement: Measurement
+    """On the first `ttt.measure_windows` held-out windows; an arm's own measurement takes all of them."""
+    seconds: float
+    """Wall clock of the adaptation up to here, features included, measurements not."""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "CurvePoint":
+        """Inverse of `dataclasses.asdict`."""
+        return cls(**{**data, "measurement": Measurement(**data["measurement"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What an adaptation may spend."""
+
+    explored: int
+    """Exploratory episodes learnt from."""
+    steps: int
+    """TTT steps."""
+    environment_steps: int
+    """Control steps of those episodes."""
+    seconds: float
+    """Wall clock of the TTT steps, features included."""
+
+
+class Group(NamedTuple):
+    """One way to adapt, whatever the seed and the number of steps."""
+
+    method: str
+    learning_rate: float
+    rank: int
+    explored: int
+    """Exploratory episodes."""
+
+    @property
+    def name(self) -> str:
+        rates = f"lr {self.learning_rate:g}, rank {self.rank}"
+        explored = f"{self.explored} episodes" if self.explored else ""
+        return ", ".join(filter(None, [self.method, rates, explored]))
+
+
+class TrialKey(NamedTuple):
+    """A group and a seed: the arms of one trial share their steps."""
+
+    method: str
+    learning_rate: float
+    rank: int
+    explored: int
+    seed: int
+
+    @property
+    def group(self) -> Group:
+        return Group(*self[:-1])
+
+    @property
+    def name(self) -> str:
+        return self.group.name + (f", seed {self.seed}" if self.seed else "")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Arm:
     """One budget of one way to adapt. The control is the arm of zero steps: the base model, no adapter."""
 
@@ -92,12 +160,29 @@ class Arm:
     """TTT steps."""
     learning_rate: float = 0.0
     rank: int = 0
+    method: str = ""
+    """One of `ttt.method`; empty for the control."""
+    explored: int = 0
+    """Exploratory episodes that it learnt from."""
+    seed: int = 0
+    """One of `ttt.seeds`: of the adapter's initialisation and of the order of its batches."""
     adapter: str = ""
     """Adapter version: the folder under adapters/. Empty for the control."""
     measurement: Measurement | None = None
     """None when the arm failed before it could be measured."""
     training_loss: tuple[float, ...] = ()
-    """Observation loss (mean squared error, normalised pixels) of the batch of each TTT step so far: `steps` values."""
+    """Observation loss (mean squared error, normalised pixels) of the batch of each TTT step so far: `steps` values,
+    fewer after early stopping."""
+    curve: tuple[CurvePoint, ...] = ()
+    """One point for each TTT step so far."""
+    environment_steps: int = 0
+    """Control steps of the exploratory episodes that it learnt from."""
+    stopped: int = 0
+    """The best step so far by held-out loss, which early stopping kept in place of the last; 0 if it did not stop."""
+    acceptance: str = ""
+    """Why the acceptance rule rejects the adapter; empty when it accepts it. Computed whether the rule is on or not."""
+    accepted: bool | None = None
+    """The rule's verdict when it is on, else None. A rejected arm is the base model: its episodes are the control's."""
     outcomes: tuple[Outcome, ...] = ()
     """Evaluation episodes, in the same order in every arm."""
     learn_seconds: float = 0.0
@@ -111,17 +196,31 @@ class Arm:
     """mp4 files; filled for the control and the best arm, episode for episode the same."""
     error: str = ""
     """Why the arm failed; empty when it did not."""
+    ended: str = ""
+    """Why the arm was never run although nothing failed, e.g. because ASHA stopped its trial earlier; else empty."""
 
     @property
     def name(self) -> str:
-        if self.steps == 0:
-            return "control"
-        return f"lr {self.learning_rate:g}, rank {self.rank}, {self.steps} steps"
+        return f"{self.trial.name}, {self.steps} steps" if self.steps else "control"
 
     @property
-    def trial(self) -> tuple[float, int]:
-        """Learning rate and rank: the arms of one trial share its steps."""
-        return self.learning_rate, self.rank
+    def trial(self) -> TrialKey:
+        """What the arms that share their TTT steps have in common."""
+        return TrialKey(self.method, self.learning_rate, self.rank, self.explored, self.seed)
+
+    @property
+    def group(self) -> Group:
+        """What arms that differ by seed and steps alone have in common."""
+        return self.trial.group
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(
+            explored=self.explored,
+            steps=self.steps,
+            environment_steps=self.environment_steps,
+            seconds=self.learn_seconds,
+        )
 
     @property
     def failed(self) -> bool:
@@ -161,6 +260,29 @@ class Exploration:
     """Exploratory episodes that crashed or timed out, hence are missing from the counts above."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Summed over the episodes: reset, simulate, render, wait."""
+    coverage: Mapping[str, float] = field(default_factory=dict)
+    """How much of what could be met was met, by name of the figure (see `ttt.explore`)."""
+    mixture: Mapping[str, float] = field(default_factory=dict)
+    """How the episodes were driven, and the weight of each way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """The best group of a search against the control once more, from initial states that the search has not seen."""
+
+    control: tuple[Outcome, ...]
+    arms: tuple[Arm, ...]
+    """The group's arms, one for each seed, with the fresh episodes as their outcomes, in the control's order."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Of the control's episodes: reset, simulate, render, wait. Each arm holds its own."""
+
+    @property
+    def group(self) -> Group:
+        return self.arms[0].group
+
+    @property
+    def steps(self) -> int:
+        return self.arms[0].steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +293,7 @@ class SweepResults:
     tasks: tuple[str, ...]
     control: Arm
     arms: tuple[Arm, ...]
-    """Every other arm, failed ones too, ordered by learning rate, rank, steps."""
+    """Every other arm, failed ones too, ordered by method, learning rate, rank, exploration, seed, steps."""
     exploration: Exploration
     suite: str
     assets: str
@@ -180,13 +302,28 @@ class SweepResults:
     checkpoint: str
     """Fingerprint of the base weights."""
     config: Mapping[str, Any]
+    confirmation: Confirmation | None = None
+    """None when none was configured, or when no arm was worth one."""
     format_version: int = FORMAT_VERSION
 
     @property
+    def best_group(self) -> tuple[Arm, ...]:
+        """The arms, one for each seed, of the group and step count of highest success rate.
+
+        Ties go to the lower held-out error. A group of which a seed failed, was never run, or of which every seed was
+        rejected does not count; empty when none is left.
+        """
+        groups: dict[tuple[Group, int], list[Arm]] = {}
+        for arm in self.arms:
+            groups.setdefault((arm.group, arm.steps), []).append(arm)
+        sound = [group for group in groups.values() if _sound(group)]
+        best = max(sound, key=_quality, default=[])
+        return tuple(best)
+
+    @property
     def best(self) -> Arm | None:
-        """The adapted arm of highest success rate, ties to the lower held-out error; None when all have failed."""
-        sound = [arm for arm in self.arms if arm.outcomes and arm.measurement and not arm.failed]
-        return max(sound, key=lambda arm: (arm.success_rate, -_error(arm)), default=None)
+        """The first arm of the best group; None when all have failed."""
+        return next(iter(self.best_group), None)
 
     @property
     def failed(self) -> list[Arm]:
@@ -196,9 +333,10 @@ class SweepResults:
     def seconds(self) -> dict[str, float]:
         """Worker seconds by what they were spent on: reset, simulate, render, wait (simulators) and learn."""
         total: Counter[str] = Counter(self.exploration.seconds)
-        for arm in (self.control, *self.arms):
+        for arm in (self.control, *self.arms, *(self.confirmation.arms if self.confirmation else ())):
             total.update(arm.seconds)
-        longest: dict[tuple[float, int], float] = {}  # arms of one trial share their steps: count the longest only
+        total.update(self.confirmation.seconds if self.confirmation else {})
+        longest: dict[TrialKey, float] = {}  # arms of one trial share their steps: count the longest only
         for arm in self.arms:
             longest[arm.trial] = max(longest.get(arm.trial, 0.0), arm.learn_seconds)
         return {**total, "learn": sum(longest.values())}
@@ -213,8 +351,16 @@ class SweepResults:
         return _read(path, _sweep)
 
 
-def _error(arm: Arm) -> float:
-    return arm.measurement.changed if arm.measurement else float("inf")
+def _sound(group: Sequence[Arm]) -> bool:
+    """Whether all arms were run and at least one is not the base model."""
+    run = all(arm.outcomes and arm.measurement and not arm.failed for arm in group)
+    return run and any(arm.accepted is not False for arm in group)
+
+
+def _quality(group: Sequence[Arm]) -> tuple[float, float]:
+    """Success and negative held-out error of a sound group, averaged over its arms."""
+    errors = [arm.measurement.changed for arm in group if arm.measurement]
+    return fmean(arm.success_rate for arm in group), -fmean(errors)
 
 
 def _write(path: Path, carrier: Any) -> None:
@@ -241,8 +387,14 @@ def _sweep(data: Mapping[str, Any]) -> SweepResults:
             "control": _arm(data["control"]),
             "arms": tuple(_arm(arm) for arm in data["arms"]),
             "exploration": Exploration(**data["exploration"]),
+            "confirmation": _confirmation(data["confirmation"]) if data["confirmation"] else None,
         }
     )
+
+
+def _confirmation(data: Mapping[str, Any]) -> Confirmation:
+    arms = tuple(_arm(arm) for arm in data["arms"])
+    return Confirmation(**{**data, "control": _outcomes(data["control"]), "arms": arms})
 
 
 def _arm(data: Mapping[str, Any]) -> Arm:
@@ -252,7 +404,12 @@ def _arm(data: Mapping[str, Any]) -> Arm:
             **data,
             "measurement": Measurement(**measurement) if measurement else None,
             "training_loss": tuple(data["training_loss"]),
-            "outcomes": tuple(Outcome(**outcome) for outcome in data["outcomes"]),
+            "curve": tuple(CurvePoint.from_dict(point) for point in data["curve"]),
+            "outcomes": _outcomes(data["outcomes"]),
             "videos": tuple(data["videos"]),
         }
     )
+
+
+def _outcomes(data: Sequence[Mapping[str, Any]]) -> tuple[Outcome, ...]:
+    return tuple(Outcome(**outcome) for outcome in data)

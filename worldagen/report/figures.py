@@ -219,11 +219,12 @@ def _with_predictions(findings: Findings) -> list[tuple[str, str]]:
 def _series(findings: Findings, wanted: Callable[[Finding], bool]) -> Iterator[Series]:
     """The series that hold wanted arms. Colours stay with a series whichever of its arms are shown."""
     keys = sorted({each.arm.trial for each in findings.arms})
-    for index, (rate, rank) in enumerate(keys):
-        own = [each for each in findings.arms if each.arm.trial == (rate, rank)]
+    for index, key in enumerate(keys):
+        own = [each for each in findings.arms if each.arm.trial == key]
         shown = tuple(sorted((each for each in own if wanted(each)), key=lambda each: each.arm.steps))
         if shown:
-            label = f"lr {rate:g}" + (f", rank {rank}" if len({rank for _, rank in keys}) > 1 else "")
+            ranks = {each.rank for each in keys}
+            label = f"lr {key.learning_rate:g}" + (f", rank {key.rank}" if len(ranks) > 1 else "")
             yield Series(label, shown, index)
 
 
