@@ -14,6 +14,11 @@ def test_override_sets_a_list_of_floats() -> None:
     assert load([], ["ttt.learning_rate=[1e-4,1e-3]"]).ttt.learning_rate == [1e-4, 1e-3]
 
 
+def test_a_single_value_is_a_list_of_one() -> None:
+    config = load([], ["explore.episodes=12", "ttt.method=anchored", "ttt.steps=${explore.episodes}"])
+    assert (config.explore.episodes, config.ttt.method, config.ttt.steps) == ([12], ["anchored"], [12])
+
+
 def test_later_sources_win(tmp_path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text("seed: 3\nttt: {batch_size: 7}\n")
@@ -36,6 +41,17 @@ def test_preset_can_be_adjusted() -> None:
         ("ttt.learning_rate=[1e-4,x]", ["ttt.learning_rate", "'x'"]),
         ("ttt.steps=[]", ["ttt.steps"]),
         ("ttt.steps=[0]", ["ttt.steps", "above zero"]),
+        ("ttt.method=[plain,ancored]", ["ttt.method", "'ancored'", "did you mean 'anchored'"]),
+        ("ttt.method=[]", ["ttt.method"]),
+        ("ttt.layers=[0,4]", ["ttt.layers", "0 to 3", "[4]"]),
+        ("ttt.seeds=[]", ["ttt.seeds"]),
+        ("ttt.anchor=0", ["ttt.anchor=0"]),
+        ("ttt.asha=loss", ["ttt.asha='loss'", "heldout"]),
+        ("explore.episodes=[0]", ["explore.episodes=[0]", "nothing to adapt"]),
+        ("explore.episodes=[]", ["explore.episodes"]),
+        ("explore.heldout_episodes=0", ["explore.heldout_episodes=0"]),
+        ("explore.mixture={rndom: 1}", ["explore.mixture", "did you mean 'random'"]),
+        ("explore.mixture={random: 0}", ["explore.mixture", "greater than 0"]),
         ("model.image_size=60", ["model.image_size=60", "model.patch_size=8"]),
         ("model.observation_queries=8", ["perfect square"]),
         ("pretrain.batch_size=0", ["pretrain.batch_size=0"]),

@@ -14,7 +14,8 @@ from worldagen.models import adapter, checkpoint
 from worldagen.models.weights import fingerprint
 from worldagen.models.worldagen import WorldAgen
 from worldagen.ttt.job import AdaptationJob, SnapshotMaker
-from worldagen.ttt.learner import NAME, Adaptation, AdaptationError, Learner
+from worldagen.ttt.learner import NAME, AdaptationError, Learner
+from worldagen.ttt.methods import Adaptation
 from worldagen.types import Trajectory
 
 HOW = Adaptation(learning_rate=3e-3, rank=2, alpha=4.0, batch_size=4, weight_decay=0.01, grad_clip=1.0, seed=0)

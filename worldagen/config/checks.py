@@ -14,6 +14,7 @@ def check(config: Config) -> None:
     check_limits(config)
     _check_model(config)
     _check_training(config)
+    _check_exploration(config)
     _check_ttt(config)
     _require(
         bool(config.evaluation.protocol) or not config.evaluation.limit,
@@ -38,6 +39,10 @@ def check_limits(part: Any, prefix: str = "") -> None:
             raise ConfigError(f"{name}={value} must be greater than {field.metadata['above']}")
         if "at_least" in field.metadata and not value >= field.metadata["at_least"]:
             raise ConfigError(f"{name}={value} must be at least {field.metadata['at_least']}")
+        for word in value if "each_of" in field.metadata else ():
+            known = field.metadata["each_of"]
+            if word not in known:
+                raise ConfigError(f"{name}: {word!r} is unknown; {suggest(word, known)}")
         allowed = field.metadata.get("one_of")
         if allowed and value not in allowed:
             raise ConfigError(
@@ -88,8 +93,31 @@ def _check_training(config: Config) -> None:
     )
 
 
+def _check_exploration(config: Config) -> None:
+    explore = config.explore
+    _require(
+        bool(explore.episodes) and min(explore.episodes) > 0,
+        f"explore.episodes={explore.episodes} must name numbers of episodes greater than 0: there is nothing to adapt "
+        "to without exploration, and the control without adaptation is always there",
+    )
+    _require(
+        all(0 < weight < math.inf for weight in explore.mixture.values()),
+        f"explore.mixture={explore.mixture} must hold weights greater than 0; leave out what is not wanted",
+    )
+
+
 def _check_ttt(config: Config) -> None:
     ttt = config.ttt
+    _require(bool(ttt.method), "ttt.method=[] must name at least one way to adapt")
+    _require(
+        bool(ttt.seeds) and min(ttt.seeds) >= 0,
+        f"ttt.seeds={ttt.seeds} must name at least one seed, none of them negative",
+    )
+    outside = [layer for layer in ttt.layers if not 0 <= layer < config.model.layers]
+    _require(
+        not outside,
+        f"ttt.layers={ttt.layers}: the backbone has layers 0 to {config.model.layers - 1}, there is no layer {outside}",
+    )
     _require(
         bool(ttt.steps) and min(ttt.steps) >= 0 and max(ttt.steps) > 0,
         f"ttt.steps={ttt.steps} must name at least one step count above zero (the zero-step control is always added)",

@@ -12,7 +12,7 @@ from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from worldagen.config.checks import check, suggest
 from worldagen.config.presets import PRESETS
-from worldagen.config.schema import Config, ConfigError
+from worldagen.config.schema import Config, ConfigError, flat
 
 
 def load(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Config:
@@ -22,6 +22,7 @@ def load(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Con
         given = OmegaConf.merge(given, _read_yaml(Path(path)))
     for override in overrides:
         given = OmegaConf.merge(given, _read_override(override))
+    _wrap_single_values(given)
     preset = OmegaConf.select(given, "model.preset", default="tiny")
     if preset not in PRESETS:
         raise ConfigError(f"model.preset={preset!r} is unknown; {suggest(str(preset), list(PRESETS))}")
@@ -31,7 +32,7 @@ def load(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Con
     except ConfigKeyError as error:
         raise ConfigError(_unknown_key(str(error.full_key))) from error
     except OmegaConfBaseException as error:
-        raise ConfigError(_bad_value(given, error)) from error
+        raise ConfigError(_bad_value(error)) from error
     check(config)
     return config
 
@@ -66,15 +67,23 @@ def _read_override(text: str) -> Any:
     return OmegaConf.from_dotlist([text])
 
 
+def _wrap_single_values(given: Any) -> None:
+    """`explore.episodes=12` means `explore.episodes=[12]`, and so for every other list."""
+    defaults = settings()
+    plain: Any = OmegaConf.to_container(given)
+    for key, value in flat(plain).items():
+        single = isinstance(value, int | float | str) and not str(value).startswith("${")
+        if isinstance(defaults.get(key), list) and single:
+            OmegaConf.update(given, key, [value])
+
+
 def _unknown_key(key: str) -> str:
     known = list(settings())
     groups = sorted({name.rsplit(".", 1)[0] for name in known if "." in name})
     return f"unknown setting {key!r}; {suggest(key, known + groups)}"
 
 
-def _bad_value(given: Any, error: OmegaConfBaseException) -> str:
+def _bad_value(error: OmegaConfBaseException) -> str:
     key = str(error.full_key or "")
-    if isinstance(settings().get(key), list):
-        return f"{key}={OmegaConf.select(given, key)!r} is not a list; write {key}=[first,second]"
     reason = str(error).splitlines()[0]
     return f"{key or 'settings'}: {reason[0].lower()}{reason[1:]}"

@@ -29,6 +29,23 @@ def one_of(default: str, *others: str) -> Any:
     return field(default=default, metadata={"one_of": (default, *others)})
 
 
+def each_of(default: list[str] | dict[str, float], *known: str) -> Any:
+    """A list of words, or weights of words, all of them among `known`."""
+    return field(default_factory=lambda: default.copy(), metadata={"each_of": known})
+
+
+METHODS = (
+    "plain",
+    "anchored",
+    "world_model_rows",
+    "world_model_rows_context",
+    "anchored_world_model_rows_context",
+)
+"""Names of the ways to adapt; `ttt.methods` says what they are."""
+EXPLORERS = ("policy", "noisy", "random")
+"""Names of what drives exploratory episodes; `ttt.explore` says what they are."""
+
+
 @dataclass
 class EnvConfig:
     suite: str = "libero_goal"
@@ -217,10 +234,13 @@ class InferenceConfig:
 
 @dataclass
 class ExploreConfig:
-    episodes: int = positive(12)
-    """Exploratory episodes the adapter is trained on."""
+    episodes: list[int] = field(default_factory=lambda: [12])
+    """Numbers of exploratory episodes to adapt on, to sweep; smaller explorations are the beginnings of the largest."""
     heldout_episodes: int = positive(4)
     """Further exploratory episodes, never trained on, that measure the world model."""
+    mixture: dict[str, float] = each_of({}, *EXPLORERS)
+    """What drives the exploratory episodes, and how often relative to the others: `policy` (the base policy with
+    `noise`), `noisy` (the same with three times the noise), `random` (uniform arm actions); empty: the policy alone."""
     first_init_state: int = at_least_zero(40)
     """Exploration starts from this initial state upwards and begins again here after the task's last one."""
     step_limit: int = positive(120)
@@ -231,6 +251,9 @@ class ExploreConfig:
 
 @dataclass
 class TTTConfig:
+    method: list[str] = each_of(["plain"], *METHODS)
+    """Ways to adapt, to sweep (docs/ttt.md): `plain` (the paper's), `anchored` (the policy's outputs are held),
+    `world_model_rows` (LoRA acts on world-model queries only), the same with `_context` rows, or that one anchored."""
     steps: list[int] = field(default_factory=lambda: [4, 16, 64])
     """TTT step counts to evaluate; the zero-step control is always added."""
     learning_rate: list[float] = field(default_factory=lambda: [3e-4, 3e-3])
@@ -245,6 +268,25 @@ class TTTConfig:
     """AdamW weight decay on the adapter."""
     grad_clip: float = positive(1.0)
     """Gradient-norm limit per TTT step."""
+    seeds: list[int] = field(default_factory=lambda: [0])
+    """Seeds of the adapter's initial weights and of the order of batches, to sweep; each is added to `seed`."""
+    anchor: float = positive(1.0)
+    """Weight of the anchor in the loss of the anchored methods; the gripper's part weighs a tenth of it."""
+    layers: list[int] = field(default_factory=list)
+    """Backbone layers with LoRA, counted from 0; empty means all."""
+    early_stopping: int = at_least_zero(0)
+    """Stop when the held-out error of changing patches has not improved for so many steps, and keep the best step;
+    0 never stops."""
+    accept: bool = False
+    """Use only adapters that pass the acceptance rule (`accept_gain`, `accept_drift`), else the base."""
+    accept_drift: float = positive(0.05)
+    """Highest `arm_drift` (mean absolute change of the arm actions, which lie in [-1, 1]) that is accepted."""
+    accept_gain: float = at_least_zero(0.0)
+    """Relative reduction of the held-out error of changing patches that an accepted adapter must exceed."""
+    measure_windows: int = positive(64)
+    """Held-out windows measured after every TTT step, spread over all of them; the evaluated steps measure all."""
+    asha: str = one_of("", "heldout", "drift", "success")
+    """What ASHA ends hopeless trials by: held-out world-model error, policy drift or success; empty ends none."""
     precision: str = one_of("auto", "float32", "bfloat16")
     """Arithmetic of the steps' matrix products, as in `pretrain.precision`. What is measured is always float32."""
     changed_threshold: float = 0.02

@@ -10,7 +10,7 @@ from worldagen.rollout.pool import Pool
 from worldagen.sweep.plan import Unit, step_counts
 from worldagen.ttt.explore import Explored
 from worldagen.ttt.job import AdaptationJob, SnapshotMaker
-from worldagen.ttt.learner import Adaptation
+from worldagen.ttt.methods import Adaptation
 from worldagen.ttt.snapshot import PREDICTIONS_FILE, Snapshot, read_snapshot
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
 

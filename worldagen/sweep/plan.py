@@ -12,7 +12,7 @@ from worldagen.evaluation.protocols import PROTOCOLS
 from worldagen.models import checkpoint
 from worldagen.models.weights import CheckpointError
 from worldagen.rollout.demos import available_init_states
-from worldagen.ttt.learner import Adaptation
+from worldagen.ttt.methods import Adaptation, adaptation
 from worldagen.types import EnvSpec, PolicySpec
 
 SECONDS_PER_STEP = {"light": 0.015, "full": 0.1}
@@ -93,15 +93,12 @@ def adaptations(config: Config) -> list[Adaptation]:
     """One for each trial, ordered by learning rate, then rank."""
     ttt = config.ttt
     return [
-        Adaptation(
+        adaptation(
+            ttt,
+            method=ttt.method[0],
             learning_rate=learning_rate,
             rank=rank,
-            alpha=ttt.alpha,
-            batch_size=ttt.batch_size,
-            weight_decay=ttt.weight_decay,
-            grad_clip=ttt.grad_clip,
-            seed=config.seed,
-            precision=ttt.precision,
+            seed=config.seed + ttt.seeds[0],
         )
         for learning_rate, rank in product(sorted(set(ttt.learning_rate)), sorted(set(ttt.rank)))
     ]
@@ -114,7 +111,7 @@ def describe(config: Config) -> str:
     specs = evaluation_specs(config, EnvSpec(suite=config.env.suite), unit.tasks, PolicySpec())
     per_arm, step_limit = len(specs), specs[0].step_limit
     evaluated = per_arm * (1 + trials * len(counts)) + 2 * min(config.evaluation.videos, per_arm)
-    explored = explore.episodes + explore.heldout_episodes
+    explored = max(explore.episodes) + explore.heldout_episodes
     demonstrated = 0 if config.checkpoint else len(unit.instructions) * config.demos.episodes_per_task
     shifts = ", ".join(f"{shift.name} {shift.strength:g}" for shift in configured_shifts(config.env))
     lines = [
@@ -124,7 +121,8 @@ def describe(config: Config) -> str:
         f"pretraining  {demonstrated} demonstrations, {config.pretrain.steps} steps (skipped where already done)"
         if demonstrated
         else f"pretraining  none: checkpoint {config.checkpoint}",
-        f"exploration  {explore.episodes} + {explore.heldout_episodes} held-out episodes of {explore.step_limit} steps",
+        f"exploration  {max(explore.episodes)} + {explore.heldout_episodes} held-out episodes of "
+        f"{explore.step_limit} steps",
         f"trials       {trials}: learning rates {_listed(config.ttt.learning_rate)} x ranks {_listed(config.ttt.rank)},"
         f" {counts[-1]} TTT steps each",
         f"arms         {1 + trials * len(counts)}: the control, and each trial after {_listed(counts)} steps",

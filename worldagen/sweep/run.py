@@ -28,7 +28,7 @@ from worldagen.sweep.trial import ERROR, resources, run_trial
 from worldagen.tracking.mlflow_log import TrackedSweep, log_metrics
 from worldagen.ttt.explore import Explored, exploration_specs, explore
 from worldagen.ttt.job import SnapshotMaker
-from worldagen.ttt.learner import Adaptation
+from worldagen.ttt.methods import Adaptation
 from worldagen.types import EnvSpec, EpisodeSpec
 
 # Tune would turn Ctrl-C into an orderly return; we want the interruption to reach the command line.

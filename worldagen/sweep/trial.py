@@ -17,7 +17,8 @@ from worldagen.rollout.pool import Pool
 from worldagen.sweep.arm import Setting, run_arm
 from worldagen.sweep.plan import adaptations
 from worldagen.ttt.job import SnapshotMaker
-from worldagen.ttt.learner import Adaptation, AdaptationError
+from worldagen.ttt.learner import AdaptationError
+from worldagen.ttt.methods import Adaptation
 
 TIME_AXIS = "ttt_steps"
 ERROR = "error"

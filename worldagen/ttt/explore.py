@@ -68,7 +68,7 @@ def exploration_specs(
             record="trajectory",
         )
 
-    training = [spec(index, 0) for index in range(config.explore.episodes)]
+    training = [spec(index, 0) for index in range(max(config.explore.episodes))]
     heldout = [spec(index, _HELDOUT_SEEDS) for index in range(config.explore.heldout_episodes)]
     return training, heldout
 

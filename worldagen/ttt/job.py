@@ -8,7 +8,8 @@ from worldagen.config import content_key
 from worldagen.data import trajectories
 from worldagen.models import checkpoint
 from worldagen.models.folders import fresh_folder
-from worldagen.ttt.learner import Adaptation, Learner
+from worldagen.ttt.learner import Learner
+from worldagen.ttt.methods import Adaptation
 from worldagen.ttt.snapshot import Snapshot, read_snapshot
 
 

@@ -8,7 +8,6 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from worldagen.models.precision import compute_type, computing
 from worldagen.models.worldagen import WorldAgen
 from worldagen.results import Measurement
 from worldagen.ttt.features import ExploredBatch, ExploredWindows, act, imagine
+from worldagen.ttt.methods import Adaptation
 from worldagen.ttt.snapshot import PREDICTIONS_FILE, Snapshot
 from worldagen.types import Trajectory
 
@@ -37,21 +37,6 @@ _WINDOWS_AT_ONCE = 32
 
 class AdaptationError(WorldagenError, RuntimeError):
     """An adaptation that went nowhere or broke. It is shown as a failed arm, never as a result."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Adaptation:
-    """How to adapt: with the base, the training episodes and the number of steps it decides every bit of an adapter."""
-
-    learning_rate: float
-    rank: int
-    alpha: float
-    batch_size: int
-    weight_decay: float
-    grad_clip: float
-    seed: int
-    precision: str = "float32"
-    """Arithmetic of the steps' matrix products: auto, float32 or bfloat16 (see `compute_type`)."""
 
 
 class Learner:
