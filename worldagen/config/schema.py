@@ -29,11 +29,6 @@ def one_of(default: str, *others: str) -> Any:
     return field(default=default, metadata={"one_of": (default, *others)})
 
 
-def each_of(default: list[str] | dict[str, float], *known: str) -> Any:
-    """A list of words, or weights of words, all of them among `known`."""
-    return field(default_factory=lambda: default.copy(), metadata={"each_of": known})
-
-
 METHODS = (
     "plain",
     "anchored",
@@ -238,7 +233,7 @@ class ExploreConfig:
     """Numbers of exploratory episodes to adapt on, to sweep; smaller explorations are the beginnings of the largest."""
     heldout_episodes: int = positive(4)
     """Further exploratory episodes, never trained on, that measure the world model."""
-    mixture: dict[str, float] = each_of({}, *EXPLORERS)
+    mixture: dict[str, float] = field(default_factory=dict, metadata={"each_of": EXPLORERS})
     """What drives the exploratory episodes, and how often relative to the others: `policy` (the base policy with
     `noise`), `noisy` (the same with three times the noise), `random` (uniform arm actions); empty: the policy alone."""
     first_init_state: int = at_least_zero(40)
@@ -251,7 +246,7 @@ class ExploreConfig:
 
 @dataclass
 class TTTConfig:
-    method: list[str] = each_of(["plain"], *METHODS)
+    method: list[str] = field(default_factory=lambda: ["plain"], metadata={"each_of": METHODS})
     """Ways to adapt, to sweep (docs/ttt.md): `plain` (the paper's), `anchored` (the policy's outputs are held),
     `world_model_rows` (LoRA acts on world-model queries only), the same with `_context` rows, or that one anchored."""
     steps: list[int] = field(default_factory=lambda: [4, 16, 64])
