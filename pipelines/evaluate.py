@@ -9,8 +9,9 @@ from worldagen.cluster import connect
 from worldagen.config import Config, ConfigError
 from worldagen.envs.suites import in_words, prepare_env
 from worldagen.evaluation.chains import compare_lengths, summarise
+from worldagen.evaluation.drawn_chains import describe_drawn_chains, runs_chains
 from worldagen.evaluation.episodes import evaluate, evaluated_tasks, evaluation_specs
-from worldagen.evaluation.protocols import PROTOCOLS, describe_protocol
+from worldagen.evaluation.protocols import describe_protocol
 from worldagen.evaluation.statistics import ALPHA, Rate, paired_difference, rate
 from worldagen.models import checkpoint
 from worldagen.results import Outcome
@@ -56,11 +57,12 @@ def given_adapter(config: Config, base: str) -> Path:
 
 def report(config: Config, env: EnvSpec, fingerprint: str, outcomes: dict[str, tuple[Outcome, ...]]) -> list[str]:
     """What was run, what came of it and, with an adapter, whether that made a difference."""
-    protocol = PROTOCOLS.get(config.evaluation.protocol)
     lines = [f"{in_words(env)}, checkpoint {fingerprint}"]
-    if protocol:
+    if config.evaluation.protocol:
         lines += describe_protocol(config, env)
-    chains = protocol is not None and protocol.chains
+    elif config.evaluation.chains:
+        lines += describe_drawn_chains(config, env, evaluated_tasks(config))
+    chains = runs_chains(config)
     for name, found in outcomes.items():
         lines += chain_table(name, found) if chains else table(name, found)
     if "adapted" in outcomes:

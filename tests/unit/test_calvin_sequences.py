@@ -6,8 +6,15 @@ import json
 import pytest
 
 from worldagen.envs.calvin.__main__ import main
-from worldagen.envs.calvin.sequences import category, generate_sequences, official_sequences
-from worldagen.envs.calvin.tasks import CONDITIONS, outcomes
+from worldagen.envs.calvin.sequences import (
+    _possible,
+    _successors,
+    category,
+    drawn_sequences,
+    generate_sequences,
+    official_sequences,
+)
+from worldagen.envs.calvin.tasks import CONDITIONS, TASKS, outcomes
 
 
 def test_the_shipped_sequences_are_the_official_ones() -> None:
@@ -33,6 +40,33 @@ def test_generated_sequences_are_the_shipped_ones() -> None:
     generated = generate_sequences(24)
     assert {sequence.condition for sequence in generated} == set(range(24))
     assert set(generated) < set(official_sequences())
+
+
+FEW = ("move_slider_left", "open_drawer", "turn_on_led", "lift_red_block_table", "place_in_drawer", "push_into_drawer")
+
+
+def test_sequences_of_some_tasks_are_drawn_by_the_same_rule() -> None:
+    drawn = drawn_sequences(FEW, 40)
+    assert drawn == drawn_sequences(FEW, 80)[:40] != drawn_sequences(FEW, 40, seed=1)
+    for sequence in drawn:
+        situation = CONDITIONS[sequence.condition]
+        for task in sequence.tasks:
+            (situation,) = outcomes(task, situation)
+        assert set(sequence.tasks) <= set(FEW) and len({category(task) for task in sequence.tasks}) == 5
+        assert sequence.init_state >= 0
+    assert len({sequence.condition for sequence in drawn}) == 12, "as many as make a sequence of these tasks"
+    assert len(set(drawn)) == 40, "none twice while there are others"
+
+
+def test_of_all_tasks_an_official_sequence_can_be_drawn() -> None:
+    official = next(sequence for sequence in official_sequences() if sequence.condition == 7)
+    possible = _possible(7, range(len(TASKS)), _successors().tolist())
+    assert official.tasks in {tuple(TASKS[task] for task in tasks) for tasks in possible}
+
+
+def test_tasks_that_make_no_sequence_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"here there are 2 \(drawer, turn\)"):
+        drawn_sequences(("open_drawer", "close_drawer", "turn_on_led", "turn_off_led", "turn_on_lightbulb"), 10)
 
 
 @pytest.mark.full

@@ -169,3 +169,35 @@ def test_the_chains_are_calvins_and_the_report_counts_them_in_a_row() -> None:
     assert "base: 1000 chains, average length 2.00 of 5 [1.85, 2.15]" in lines
     with pytest.raises(ConfigError, match="evaluate its adapters on chains with pipelines"):
         plan_unit(config)
+
+
+def test_chains_are_drawn_from_the_tasks_that_a_policy_knows() -> None:
+    few = "move_slider_left,open_drawer,turn_on_led,lift_red_block_table,place_in_drawer,turn_off_led"
+    config = configured(
+        "''", "calvin_a", "evaluation.chains=30", f"evaluation.tasks=[{few}]", "evaluation.step_limit=90"
+    )
+    specs = specs_of(config)
+    assert len(specs) == len({(spec.task, spec.init_state, spec.seed) for spec in specs}) == 30
+    assert {task for spec in specs for task in (spec.task, *spec.then)} == set(few.split(","))
+    assert {1 + len(spec.then) for spec in specs} == {5} and {spec.step_limit for spec in specs} == {90}
+    env = EnvSpec(suite="calvin_a", engine="native", renderer="tiny")
+    lines = report(config, env, "0123", {"base": tuple(chain(number, 2) for number in range(30))})
+    assert lines[1].startswith("30 chains of five of these tasks") and "90 control steps a task (3 s" in lines[1]
+    assert "  NOT CALVIN's benchmark: not its 1,000 chains (evaluation.protocol=calvin_official)" in lines
+    assert any(line.startswith("base: 30 chains, average length 2.00 of 5") for line in lines)
+    with pytest.raises(ConfigError, match="evaluate its adapters on chains with pipelines"):
+        plan_unit(config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (("''", "libero_goal", "evaluation.chains=3"), "chains are CALVIN's, env.suite=libero_goal has none"),
+        (("''", "calvin_d", "evaluation.chains=3", "evaluation.tasks=[open_drawer]"), "five different categories"),
+        (("''", "calvin_d", "evaluation.chains=3", "evaluation.tasks=[open_drawr]"), "did you mean 'open_drawer'"),
+        (("calvin_official", "calvin_d", "evaluation.chains=3"), "set one of the two"),
+    ],
+)
+def test_chains_that_cannot_be_drawn_are_refused(settings: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        evaluated_tasks(configured(*settings))

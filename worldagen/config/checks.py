@@ -21,6 +21,11 @@ def check(config: Config) -> None:
         f"evaluation.limit={config.evaluation.limit} runs a part of a protocol, and evaluation.protocol names none; "
         "for fewer episodes set evaluation.episodes_per_task",
     )
+    _require(
+        not (config.evaluation.protocol and config.evaluation.chains),
+        f"evaluation.chains={config.evaluation.chains} draws chains, and evaluation.protocol="
+        f"{config.evaluation.protocol} brings its own episodes; set one of the two",
+    )
 
 
 def suggest(given: str, allowed: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from worldagen.config import Config, ConfigError
 from worldagen.envs.experts import expert_tasks
 from worldagen.envs.suites import check_tasks, task_infos
+from worldagen.evaluation.drawn_chains import check_chains, drawn_chain_specs
 from worldagen.evaluation.protocols import find_protocol, protocol_specs
 from worldagen.results import Outcome
 from worldagen.rollout.pool import Pool
@@ -20,13 +21,16 @@ def known_tasks(config: Config) -> tuple[str, ...]:
 
 
 def evaluated_tasks(config: Config) -> tuple[str, ...]:
-    """The tasks to evaluate. Raises ConfigError for tasks that do not exist or have too few initial states, and for a
-    protocol that does not fit."""
+    """The tasks to evaluate. Raises ConfigError for tasks that do not exist, have too few initial states or make no
+    chain, and for a protocol that does not fit."""
     if config.evaluation.protocol:
         find_protocol(config)
         return tuple(task_infos(config.env.suite))
     check_tasks(config.env.suite, config.evaluation.tasks, "evaluation.tasks")
     tasks = tuple(config.evaluation.tasks) or known_tasks(config)
+    if config.evaluation.chains:
+        check_chains(config, tasks)
+        return tasks
     infos, count = task_infos(config.env.suite), config.evaluation.episodes_per_task
     for task in tasks:
         if count > infos[task].init_states:
@@ -39,13 +43,15 @@ def evaluated_tasks(config: Config) -> tuple[str, ...]:
 def evaluation_specs(
     config: Config, env: EnvSpec, tasks: Sequence[str], policy: PolicySpec, *, video: bool = False
 ) -> list[EpisodeSpec]:
-    """Initial states 0 .. n-1 of every task under its own instruction, or the protocol's episodes.
+    """Initial states 0 .. n-1 of every task under its own instruction, or the protocol's episodes, or drawn chains.
 
     Two policies' specs at the same position share task, initial state and seed, so their results are paired. Tasks take
     turns: the first episodes already cover all of them. With `video`, only the `evaluation.videos` ones to be filmed.
     """
     if config.evaluation.protocol:
         specs = protocol_specs(config, env, policy)
+    elif config.evaluation.chains:
+        specs = drawn_chain_specs(config, env, tasks, policy)
     else:
         specs = _plain_specs(config, env, tasks, policy)
     if video:

@@ -4,7 +4,7 @@ A protocol fixes episodes and step limits. What the world looks like is the simu
 that, or a smaller run, makes a number something else than the protocol's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,8 +100,16 @@ def protocol_specs(config: Config, env: EnvSpec, policy: PolicySpec) -> list[Epi
 
     Raises ConfigError as `find_protocol` does.
     """
-    protocol, chunk = find_protocol(config), config.model.actions_per_chunk
+    protocol = find_protocol(config)
+    step_limit = protocol.step_limit(env.suite, config.model.actions_per_chunk)
     episodes = protocol.episodes(env.suite)[: config.evaluation.limit or None]
+    return numbered_specs(config, env, policy, episodes, step_limit)
+
+
+def numbered_specs(
+    config: Config, env: EnvSpec, policy: PolicySpec, episodes: Sequence[tuple[int, tuple[str, ...]]], step_limit: int
+) -> list[EpisodeSpec]:
+    """Specs of `episodes` (initial state and tasks of each), told apart by their seeds."""
     return [
         EpisodeSpec(
             env=env,
@@ -110,8 +118,8 @@ def protocol_specs(config: Config, env: EnvSpec, policy: PolicySpec) -> list[Epi
             init_state=init_state,
             seed=config.seed * 1_000_000 + number,
             policy=policy,
-            step_limit=protocol.step_limit(env.suite, chunk),
-            actions_per_chunk=chunk,
+            step_limit=step_limit,
+            actions_per_chunk=config.model.actions_per_chunk,
         )
         for number, (init_state, tasks) in enumerate(episodes)
     ]
@@ -134,8 +142,13 @@ def describe_protocol(config: Config, env: EnvSpec) -> list[str]:
 def departures(config: Config, env: EnvSpec, full: int, what: str = "episodes") -> list[str]:
     """Why results of `config` in `env` are not those of the protocol with `full` episodes; empty if they are."""
     limit = config.evaluation.limit
+    part = [f"only the first {limit} of its {full} {what}"] if 0 < limit < full else []
+    return [*part, *world_departures(env)]
+
+
+def world_departures(env: EnvSpec) -> list[str]:
+    """In what `env` is not the world that the benchmarks are run in."""
     found = {
-        f"only the first {limit} of its {full} {what}": 0 < limit < full,
         "primitive assets instead of the benchmark's": env.assets == "primitive",
         "visuals=light instead of what the benchmark draws": env.visuals == "light",
         "our native engine instead of calvin_env": env.engine == "native",

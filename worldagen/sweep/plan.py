@@ -7,8 +7,8 @@ from pathlib import Path
 
 from worldagen.config import Config, ConfigError
 from worldagen.envs.suites import configured_shifts, task_infos
+from worldagen.evaluation.drawn_chains import runs_chains
 from worldagen.evaluation.episodes import evaluated_tasks, evaluation_specs, known_tasks
-from worldagen.evaluation.protocols import PROTOCOLS
 from worldagen.models import checkpoint
 from worldagen.models.weights import CheckpointError
 from worldagen.rollout.demos import available_init_states
@@ -43,9 +43,9 @@ def plan_unit(config: Config) -> Unit:
     infos = task_infos(config.env.suite)
     known, tasks = known_tasks(config), evaluated_tasks(config)
     configured_shifts(config.env)
-    if config.evaluation.protocol and PROTOCOLS[config.evaluation.protocol].chains:
+    if runs_chains(config):
         raise ConfigError(
-            f"evaluation.protocol={config.evaluation.protocol}: a sweep compares arms by single tasks; "
+            "evaluation.protocol or evaluation.chains asks for chains: a sweep compares arms by single tasks; "
             "evaluate its adapters on chains with pipelines/evaluate.py"
         )
     if config.checkpoint:

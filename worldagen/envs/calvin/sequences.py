@@ -1,5 +1,7 @@
 """CALVIN's evaluation: 1,000 sequences of five tasks, shipped as data, and the generator that makes the same ones.
 
+Sequences of some of the tasks alone, for policies that know no others, are drawn by the same rule.
+
 The rule (mees/calvin, calvin_agent/evaluation/multistep_sequences.py): from each of the 192 initial conditions draw
 five different tasks, again and again, until enough draws can be done one after the other, each in exactly one way, and
 come from five different categories; then shuffle what was found for all conditions.
@@ -7,6 +9,7 @@ come from five different categories; then shuffle what was found for all conditi
 
 import functools
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -48,6 +51,45 @@ def generate_sequences(count: int = 1000) -> tuple[TaskSequence, ...]:
     return tuple(sequences)
 
 
+def drawn_sequences(tasks: Sequence[str], count: int, seed: int = 0) -> tuple[TaskSequence, ...]:
+    """`count` sequences of five of `tasks` alone, drawn by CALVIN's rule from its initial conditions.
+
+    CALVIN draws until a draw can be done, so all that can be done are equally likely: here these are listed and
+    shuffled. Conditions take turns in random order, those without a sequence left out. Sequence i is the same however
+    many are drawn, and none comes twice before all of its condition have come. Raises ValueError when there is none.
+    """
+    successors, numbers = _successors().tolist(), [TASKS.index(task) for task in tasks]
+    listed = {condition: list(_possible(condition, numbers, successors)) for condition in range(len(CONDITIONS))}
+    conditions = np.random.default_rng(seed).permutation([number for number, found in listed.items() if found])
+    if not len(conditions):
+        categories = sorted({category(task) for task in tasks})
+        raise ValueError(
+            f"no five of these {len(tasks)} tasks can be done one after the other: CALVIN takes them from five "
+            f"different categories, here there are {len(categories)} ({', '.join(categories)}); name more tasks"
+        )
+    order = {number: np.random.default_rng([seed, number]).permutation(listed[number]) for number in conditions}
+    turns = (divmod(position, len(conditions)) for position in range(count))
+    drawn = ((conditions[place], order[conditions[place]], turn) for turn, place in turns)
+    return tuple(
+        TaskSequence(int(condition), tuple(TASKS[task] for task in found[turn % len(found)]))
+        for condition, found, turn in drawn
+    )
+
+
+def _possible(
+    situation: int, numbers: Sequence[int], successors: Sequence[Sequence[int]], begun: tuple[int, ...] = ()
+) -> Iterator[tuple[int, ...]]:
+    """Every sequence of task numbers that goes on from `situation` after `begun`."""
+    if len(begun) == 5:
+        yield begun
+        return
+    taken = {category(TASKS[task]) for task in begun}
+    for task in numbers:
+        if successors[situation][task] >= 0 and category(TASKS[task]) not in taken:
+            yield from _possible(successors[situation][task], numbers, successors, (*begun, task))
+
+
+@functools.cache
 def category(task: str) -> str:
     """A sequence holds only one task of each category."""
     verb, *_, last = task.split("_")
