@@ -99,11 +99,16 @@ class EpisodeSpec:
     """False for exploration: the episode always runs to its step limit."""
     record: Literal["none", "trajectory", "video"] = "none"
     """`trajectory` stores the frames at chunk boundaries; `video` also stores every step as mp4. A trajectory has one
-    instruction, so of a chain only the video is stored."""
+    instruction, so of a chain only the part of the task in which it ended is stored."""
 
     def __post_init__(self) -> None:
         if self.then and not self.stop_on_success:
             raise ValueError("a chain goes on when a task succeeds: `then` needs stop_on_success=True")
+
+    @property
+    def last_task(self) -> str:
+        """The task that the episode is about: of a chain, the one that all others lead up to."""
+        return self.then[-1] if self.then else self.task
 
     @property
     def key(self) -> str:

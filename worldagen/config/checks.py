@@ -44,6 +44,8 @@ def check_limits(part: Any, prefix: str = "") -> None:
             raise ConfigError(f"{name}={value} must be greater than {field.metadata['above']}")
         if "at_least" in field.metadata and not value >= field.metadata["at_least"]:
             raise ConfigError(f"{name}={value} must be at least {field.metadata['at_least']}")
+        if "at_most" in field.metadata and not value <= field.metadata["at_most"]:
+            raise ConfigError(f"{name}={value} must be at most {field.metadata['at_most']}")
         for word in value if "each_of" in field.metadata else ():
             known = field.metadata["each_of"]
             if word not in known:

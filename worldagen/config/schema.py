@@ -24,6 +24,11 @@ def at_least_zero(default: Any) -> Any:
     return field(default=default, metadata={"at_least": 0})
 
 
+def share(default: float) -> Any:
+    """A number from 0 to 1."""
+    return field(default=default, metadata={"at_least": 0, "at_most": 1})
+
+
 def one_of(default: str, *others: str) -> Any:
     """One of the words given, the first being the default."""
     return field(default=default, metadata={"one_of": (default, *others)})
@@ -81,6 +86,9 @@ class DemosConfig:
     """Demonstrations start from this initial state upwards; those below are kept for evaluation."""
     noise: float = at_least_zero(0.1)
     """Standard deviation of the Gaussian noise on the expert's arm actions while recording."""
+    chained: float = share(0.0)
+    """Share of the demonstrations that begin where the expert of another task has just ended, as those of a chain do,
+    instead of in the task's own initial states (CALVIN only)."""
     step_limit: int = positive(300)
     """Control steps after which an attempt has failed; most experts need 30 to 100, those of LIBERO-10 twice that."""
 

@@ -55,7 +55,7 @@ def find_demonstrations(folder: str | Path, tasks: Collection[str] = ()) -> list
             "pretrain.data"
         )
     episodes = [info(path) for path in sorted(folder.rglob("*.parquet"))]
-    usable = [e for e in episodes if e.success and (not tasks or e.spec.task in tasks)]
+    usable = [e for e in episodes if e.success and (not tasks or e.spec.last_task in tasks)]
     if not usable:
         wanted = f"successful episodes of {', '.join(tasks)}" if tasks else "successful episodes"
         raise DataError(
@@ -91,7 +91,7 @@ def hold_out(
     """
     by_task: dict[str, list[TrajectoryInfo]] = {}
     for episode in episodes:
-        by_task.setdefault(episode.spec.task, []).append(episode)
+        by_task.setdefault(episode.spec.last_task, []).append(episode)
     held: set[str] = set()
     for group in by_task.values():
         count = min(max(1, round(fraction * len(group))), len(group) - 1)

@@ -48,6 +48,19 @@ def check_tasks(suite: str, names: list[str], setting: str) -> None:
             raise ConfigError(f"{setting}: {suite} has no task {name!r}; {suggest(name, known)}")
 
 
+def chains(suite: str) -> bool:
+    """Whether episodes can go on with a further task (`EpisodeSpec.then`)."""
+    return suite.startswith("calvin_")
+
+
+def leads_to(suite: str, first: str, init_state: int, task: str) -> bool:
+    """Whether `task` can be done after `first` was done from this initial state. Only for suites that have chains."""
+    from worldagen.envs.calvin.states import situation_of
+    from worldagen.envs.calvin.tasks import outcomes
+
+    return any(outcomes(task, situation) for situation in outcomes(first, situation_of(first, init_state)))
+
+
 def control_rate(suite: str) -> int:
     """Control steps a second: what each benchmark's controller runs at (20 for an Env of your own)."""
     return 30 if suite.startswith("calvin_") else 20

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from worldagen.config import Config, ConfigError, run_path
 from worldagen.envs.experts import expert_tasks
-from worldagen.envs.suites import task_infos
+from worldagen.envs.suites import chains, leads_to, task_infos
 from worldagen.rollout.errors import RunError
 from worldagen.rollout.pool import Pool
 from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, PolicySpec
@@ -15,6 +17,8 @@ Run = Callable[[Sequence[EpisodeSpec], str], Iterable[EpisodeResult]]
 """`Pool.run`, or anything else that runs episodes."""
 _FIRST_SEED = 900_000
 """Exploration and evaluation draw their seeds below this offset."""
+_DRAWS = 1000
+"""Of a task and an initial state that might lead up to another."""
 _PATIENCE = 3
 """Failures of a task that are no reason to give up, however few episodes succeeded."""
 
@@ -56,6 +60,8 @@ def demos_folder(config: Config) -> Path:
 
 def available_init_states(config: Config, tasks: Sequence[str]) -> dict[str, int]:
     """How many initial states each task has. Raises ConfigError for a task that cannot be demonstrated."""
+    if config.demos.chained and not chains(config.env.suite):
+        raise ConfigError(f"demos.chained={config.demos.chained:g}: {config.env.suite} has no chains of tasks")
     experts, infos, first = expert_tasks(config.env.suite), task_infos(config.env.suite), config.demos.first_init_state
     for task in tasks:
         if task not in experts:
@@ -69,13 +75,20 @@ def available_init_states(config: Config, tasks: Sequence[str]) -> dict[str, int
     return {task: infos[task].init_states for task in tasks}
 
 
-def demo_spec(config: Config, env: EnvSpec, task: str, init_states: int, attempt: int) -> EpisodeSpec:
-    """Attempt number `attempt` at `task`: initial states from the first one up, then again with new seeds."""
-    first = config.demos.first_init_state
+def demo_spec(config: Config, env: EnvSpec, task: str, init_states: Mapping[str, int], attempt: int) -> EpisodeSpec:
+    """Attempt number `attempt` at `task`: initial states from the first one up, then again with new seeds.
+
+    Every so many attempts (`demos.chained`) another task, drawn at random, leads up to this one.
+    """
+    first, chained = config.demos.first_init_state, config.demos.chained
+    begin = task, first + attempt % (init_states[task] - first)
+    if int((attempt + 1) * chained) > int(attempt * chained):
+        begin = lead_up(config, task, init_states, attempt)
     return EpisodeSpec(
         env=env,
-        task=task,
-        init_state=first + attempt % (init_states - first),
+        task=begin[0],
+        then=(task,) if begin[0] != task else (),
+        init_state=begin[1],
         seed=config.seed * 1_000_000 + _FIRST_SEED + attempt,
         policy=PolicySpec(kind="expert", noise=config.demos.noise),
         step_limit=config.demos.step_limit,
@@ -84,12 +97,27 @@ def demo_spec(config: Config, env: EnvSpec, task: str, init_states: int, attempt
     )
 
 
+def lead_up(config: Config, task: str, init_states: Mapping[str, int], attempt: int) -> tuple[str, int]:
+    """Another task and an initial state of it from which `task` can be done next.
+
+    Raises ConfigError when no other of the tasks leads up to this one.
+    """
+    random = np.random.default_rng([config.seed, attempt, *task.encode()])
+    others = [other for other in init_states if other != task]
+    for _ in range(_DRAWS if others else 0):
+        other = others[random.integers(len(others))]
+        init_state = int(random.integers(config.demos.first_init_state, init_states[other]))
+        if leads_to(config.env.suite, other, init_state, task):
+            return other, init_state
+    raise ConfigError(f"demos.chained={config.demos.chained:g}: none of {', '.join(others)} leads up to {task}")
+
+
 def record(run: Run, config: Config, env: EnvSpec, init_states: Mapping[str, int]) -> dict[str, list[EpisodeResult]]:
     """Run the tasks' attempts, each task's in order, until every task has its successes and none beyond them."""
     results: dict[str, list[EpisodeResult]] = {task: [] for task in init_states}
     while True:
         specs = [
-            demo_spec(config, env, task, init_states[task], attempt)
+            demo_spec(config, env, task, init_states, attempt)
             for task, found in results.items()
             for attempt in range(len(found), len(found) + config.demos.episodes_per_task - _successes(found))
         ]
@@ -97,7 +125,7 @@ def record(run: Run, config: Config, env: EnvSpec, init_states: Mapping[str, int
             return results
         new = {result.spec.key: result for result in run(specs, "demonstrate")}
         for spec in specs:
-            results[spec.task].append(new[spec.key])
+            results[spec.last_task].append(new[spec.key])
         for task, found in results.items():
             _check(task, found)
 

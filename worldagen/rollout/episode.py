@@ -42,6 +42,7 @@ def run_episode(env: Env, policy: Policy, spec: EpisodeSpec) -> Episode:
         if completed < number:
             break
         env.next_task(task)
+        tape.began = len(tape.chunks)
         completed += _attempt(env, policy, spec, tape, noise, seconds)
     result = EpisodeResult(
         spec=spec,
@@ -53,7 +54,7 @@ def run_episode(env: Env, policy: Policy, spec: EpisodeSpec) -> Episode:
     )
     return Episode(
         result,
-        None if spec.record == "none" or spec.then else tape.trajectory(spec, spec.instruction or env.instruction),
+        None if spec.record == "none" else tape.trajectory(spec, spec.instruction or env.instruction),
         tuple(tape.frames) if spec.record == "video" else (),
     )
 
@@ -88,6 +89,8 @@ class _Tape:
     chunks: list[StepOut] = field(default_factory=list)
     intended: list[np.ndarray] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
+    began: int = 0
+    """Chunks before the current task of a chain."""
 
     def __post_init__(self) -> None:
         self.frames.append(self.first.primary)
@@ -108,17 +111,20 @@ class _Tape:
         return hashlib.sha256(actions.astype(np.float32).tobytes() + state).hexdigest()
 
     def trajectory(self, spec: EpisodeSpec, instruction: str) -> Trajectory:
-        observations = [self.first, *(out.observation for out in self.chunks)]
+        """Of the task in which the episode ended."""
+        chunks, intended = self.chunks[self.began :], self.intended[self.began :]
+        before = self.chunks[self.began - 1].observation if self.began else self.first
+        observations = [before, *(out.observation for out in chunks)]
         return Trajectory(
             spec=spec,
             instruction=instruction,
             primary=np.stack([observation.primary for observation in observations]),
             wrist=np.stack([observation.wrist for observation in observations]),
             state=np.stack([observation.state for observation in observations]).astype(np.float32),
-            actions=_padded([out.actions for out in self.chunks], spec.actions_per_chunk),
-            intended=_padded(self.intended, spec.actions_per_chunk),
-            counts=np.array([len(out.actions) for out in self.chunks], np.int32),
-            success=any(out.success for out in self.chunks),
+            actions=_padded([out.actions for out in chunks], spec.actions_per_chunk),
+            intended=_padded(intended, spec.actions_per_chunk),
+            counts=np.array([len(out.actions) for out in chunks], np.int32),
+            success=any(out.success for out in chunks),
         )
 
 

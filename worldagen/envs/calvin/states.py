@@ -63,13 +63,19 @@ def initial_state(scene: str, task: str, init_state: int) -> tuple[np.ndarray, n
     task that goes on with a block in the hand starts with it there, its gripper closed. Raises ValueError for one that
     does not exist.
     """
-    if not 0 <= init_state < INIT_STATES:
-        raise ValueError(f"{task} has initial states 0 to {INIT_STATES - 1}, not {init_state}")
-    layout, conditions = LAYOUTS[scene], conditions_of(task)
+    layout, conditions = LAYOUTS[scene], conditions_of(_checked(task, init_state))
     if init_state < len(conditions):
         return ROBOT_OBS.copy(), evaluation_scene(CONDITIONS[conditions[init_state]], layout)
-    random = np.random.default_rng([TASKS.index(task), init_state])
+    random = _random(task, init_state)
     return _sampled(_situation(task, random), layout, random)
+
+
+def situation_of(task: str, init_state: int) -> Situation:
+    """The situation that an initial state of a task is an example of. Raises ValueError for one that does not exist."""
+    conditions = conditions_of(_checked(task, init_state))
+    if init_state < len(conditions):
+        return CONDITIONS[conditions[init_state]]
+    return _situation(task, _random(task, init_state))
 
 
 def evaluation_scene(situation: Situation, layout: Layout = LAYOUTS["calvin_d"]) -> np.ndarray:
@@ -91,6 +97,16 @@ def evaluation_scene(situation: Situation, layout: Layout = LAYOUTS["calvin_d"])
         spot = next(spots) if place == "table" else layout.shelf_spots[place]
         scene_obs[6 + 6 * number : 12 + 6 * number] = *spot, 0.0, 0.0, random.uniform(*_YAW)
     return scene_obs
+
+
+def _checked(task: str, init_state: int) -> str:
+    if not 0 <= init_state < INIT_STATES:
+        raise ValueError(f"{task} has initial states 0 to {INIT_STATES - 1}, not {init_state}")
+    return task
+
+
+def _random(task: str, init_state: int) -> np.random.Generator:
+    return np.random.default_rng([TASKS.index(task), init_state])
 
 
 def _furniture(situation: Situation) -> np.ndarray:
