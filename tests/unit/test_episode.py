@@ -118,7 +118,8 @@ def test_a_chain_goes_on_where_the_last_task_succeeded():
     assert policy.tasks == ["push", "pull", "pull"]
     assert (episode.result.status, episode.result.completed) == ("success", 3)
     assert len(episode.frames) == episode.result.steps + 1
-    assert episode.trajectory is None, "a trajectory has one instruction"
+    assert episode.trajectory is not None and episode.trajectory.success, "of the last task: it has one instruction"
+    assert 0 < episode.trajectory.counts.sum() < episode.result.steps
 
 
 def test_a_chain_ends_at_the_first_task_that_fails():
