@@ -32,9 +32,8 @@ class Runner:
 
 def test_attempts_use_the_initial_states_that_evaluation_leaves_and_never_repeat() -> None:
     given = config("demos.noise=0.3", "model.actions_per_chunk=4", "seed=2")
-    specs = [
-        demo_spec(given, EnvSpec(), "turn_on_the_stove", {"turn_on_the_stove": 50}, attempt) for attempt in range(70)
-    ]
+    task = "turn_on_the_stove"
+    specs = [demo_spec(given, EnvSpec(), task, {task: 50}, attempt) for attempt in range(70)]
     assert [spec.init_state for spec in specs[:31]] == [*range(20, 50), 20]
     assert {spec.init_state for spec in specs} == set(range(20, 50))
     assert len({spec.seed for spec in specs}) == len({spec.key for spec in specs}) == 70
