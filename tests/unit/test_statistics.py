@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
+from scipy.stats import spearmanr, ttest_1samp
 
+from worldagen.evaluation.correlation import rank_correlation
 from worldagen.evaluation.statistics import (
     compare,
+    difference_of,
+    holm,
     paired_difference,
     paired_interval,
     rate,
@@ -108,13 +112,79 @@ def test_other_episodes_are_refused() -> None:
 def test_holm_over_arms() -> None:
     control = outcomes("f" * 30)
     arms = [outcomes("s" * n + "f" * (30 - n)) for n in (8, 7, 6, 0)]
-    found = compare(arms, control)
+    found = holm([paired_difference(arm, control) for arm in arms])
     raw = [2 / 2**8, 2 / 2**7, 2 / 2**6, 1.0]
     assert [each.p for each in found] == pytest.approx(raw)
     assert [each.p_corrected for each in found] == pytest.approx([4 * raw[0], 3 * raw[1], 2 * raw[2], 1.0])
     assert [each.distinguishable for each in found] == [True, True, False, False]
     assert paired_difference(arms[2], control).distinguishable, "on its own, the third would have been"
-    assert compare([], control) == []
+    assert holm([]) == []
+
+
+def test_seeds_are_averaged_before_they_are_compared() -> None:
+    control = outcomes("ssff")
+    found = compare([outcomes("sfsf"), outcomes("sssf"), outcomes("sfff")], control)
+    assert (found.seeds, found.episodes, found.gained, found.lost) == (3, 4, 1, 1)
+    assert found.value == pytest.approx((0 - 2 / 3 + 2 / 3 + 0) / 4)
+    assert rate(outcomes("ss"), outcomes("sf")).value == 0.75
+
+
+def test_seeds_of_the_same_episodes_do_not_narrow_the_interval_of_a_rate() -> None:
+    one, three = rate(outcomes("ssff")), rate(outcomes("ssff"), outcomes("sfsf"), outcomes("ffss"))
+    assert (three.low, three.high) == pytest.approx((one.low, one.high))
+    assert (three.successes, three.episodes) == (6, 12)
+
+
+@pytest.mark.parametrize("gained,lost,unchanged", [(7, 1, 20), (9, 2, 0), (3, 3, 10), (0, 0, 5)])
+def test_sign_flips_of_one_seed_are_the_exact_mcnemar_test(gained: int, lost: int, unchanged: int) -> None:
+    change = np.repeat([1.0, -1.0, 0.0], [gained, lost, unchanged])
+    assert difference_of(change, seeds=2).p == pytest.approx(difference_of(change, seeds=1).p)
+
+
+def test_interval_over_seeds_is_that_of_a_t_test_when_there_are_many_episodes() -> None:
+    change = np.random.default_rng(0).choice([-2 / 3, -1 / 3, 0, 1 / 3, 1], size=600)
+    found, expected = difference_of(change, seeds=3), ttest_1samp(change, 0)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)), abs=3e-3)
+    assert found.p == pytest.approx(expected.pvalue, abs=0.02)
+
+
+def test_few_changed_episodes_over_seeds_still_have_a_width() -> None:
+    found = difference_of(np.repeat([1 / 3, 0.0], [1, 59]), seeds=3)
+    assert found.low < -0.02 and found.high > 0.04 and found.p == 1.0
+    everything = difference_of(np.ones(40), seeds=3)
+    assert 0.8 < everything.low < 1 and everything.distinguishable
+
+
+def test_seeds_on_other_episodes_are_refused() -> None:
+    with pytest.raises(ValueError, match="different episodes"):
+        compare([outcomes("ss"), outcomes("sss")], outcomes("ss"))
+    with pytest.raises(ValueError, match="at least one"):
+        compare([], outcomes("ss"))
+
+
+def test_churn_is_what_changed_to_both_sides() -> None:
+    assert paired_difference(outcomes("sssffff"), outcomes("fffsfff")).churn == pytest.approx(2 / 7)
+    averaged = difference_of(np.repeat([1 / 3, -1 / 3, 0], [20, 20, 60]), seeds=3)
+    assert 0 < averaged.churn < 0.4, "changes by thirds vary less than whole ones"
+
+
+def test_rank_correlation_draws_whole_clusters() -> None:
+    rng = np.random.default_rng(0)
+    x = np.repeat(np.arange(10.0), 5)
+    y = x + np.repeat(rng.normal(scale=4, size=10), 5) + rng.normal(scale=0.1, size=50)
+    clustered = rank_correlation(x, y, [index // 5 for index in range(50)])
+    alone = rank_correlation(x, y, list(range(50)))
+    assert clustered.value == alone.value == pytest.approx(spearmanr(x, y).statistic)
+    assert clustered.high - clustered.low > 1.3 * (alone.high - alone.low)
+    assert (clustered.arms, clustered.clusters) == (50, 10)
+
+
+def test_rank_correlation_of_what_never_varies_is_nan() -> None:
+    assert math.isnan(rank_correlation([1, 2, 3, 4], [5, 5, 5, 5], "abcd").value)
+    few = rank_correlation([1, 2, 3], [3, 2, 1], "aab")
+    assert few.value == -1 and math.isnan(few.low) and not few.distinguishable
+    with pytest.raises(ValueError, match="differ in length"):
+        rank_correlation([1, 2], [1], "ab")
 
 
 def test_smallest_detectable_difference_by_simulation() -> None:

@@ -2,6 +2,9 @@
 
 Arms are compared on identical episodes: one counts for a difference only if it ends differently in the two arms.
 Episodes that crashed or timed out count as failures: one that dies on every attempt is one that the policy led there.
+
+An arm adapted several times (adaptation seeds) is compared by its average: each episode counts with the share of seeds
+that solved it. The seeds are taken as they are; how far they lie apart is for the reader to see beside the average.
 """
 
 import math
@@ -10,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import binom, norm
+from scipy.stats import binom, bootstrap, norm, permutation_test
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -19,6 +22,9 @@ from worldagen.results import Outcome
 
 ALPHA = 0.05
 """Intervals hold 1 - ALPHA; a difference is distinguishable when its p, corrected for the number of arms, is below."""
+_RESAMPLES = 9_999
+_BOOTSTRAP_FROM = 10
+"""Changed episodes from which on a bootstrap is believed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,38 +45,50 @@ class PairedDifference:
     episodes: int
     """Pairs."""
     gained: int
-    """Episodes that only the arm solved."""
+    """Episodes that the arm solved and the control did not; with several seeds, that any of them solved."""
     lost: int
-    """Episodes that only the control solved."""
+    """Episodes that the control solved and the arm did not; with several seeds, that any of them did not."""
     value: float
     low: float
     high: float
     p: float
-    """Exact McNemar test, two-sided."""
+    """Two-sided: the exact McNemar test, or with several seeds a paired sign-flip permutation test."""
     p_corrected: float
     """Holm's correction over the arms that were compared together; equals p for a single one."""
+    seeds: int = 1
+    """Adaptations that were averaged."""
+    churn: float = 0.0
+    """Share of episodes that changed in equal numbers to either side; with several seeds, the share that would vary
+    as much as their averages do beside a uniform effect. It is what a difference has to stand out from."""
 
     @property
     def distinguishable(self) -> bool:
         return self.p_corrected < ALPHA
 
 
-def rate(outcomes: Sequence[Outcome]) -> Rate:
-    """Success rate of `outcomes` with its 95 % Wilson score interval."""
-    return success_rate(sum(outcome.success for outcome in outcomes), len(outcomes))
+def rate(*seeds: Sequence[Outcome]) -> Rate:
+    """Success rate over all outcomes with its 95 % Wilson score interval.
+
+    Several seeds that ran the same episodes are no more episodes than one: an episode's share of solving seeds varies
+    at most as a yes-or-no outcome of the same mean does, so the interval is that of one seed of the average rate.
+    """
+    successes, episodes = sum(outcome.success for seed in seeds for outcome in seed), sum(map(len, seeds))
+    if not episodes:
+        return success_rate(0, 0)
+    return success_rate(successes, episodes, pairs=episodes / len(seeds))
 
 
-def success_rate(successes: int, episodes: int) -> Rate:
-    """`successes` of `episodes` with the 95 % Wilson score interval."""
+def success_rate(successes: int, episodes: int, *, pairs: float = 0) -> Rate:
+    """`successes` of `episodes` with the 95 % Wilson score interval of as many `pairs` (0: of all episodes)."""
     if not episodes:
         return Rate(successes=0, episodes=0, value=math.nan, low=math.nan, high=math.nan)
-    low, high = proportion_confint(successes, episodes, alpha=ALPHA, method="wilson")
-    return Rate(successes=successes, episodes=episodes, value=successes / episodes, low=low, high=high)
+    value, independent = successes / episodes, pairs or episodes
+    low, high = proportion_confint(value * independent, independent, alpha=ALPHA, method="wilson")
+    return Rate(successes=successes, episodes=episodes, value=value, low=low, high=high)
 
 
-def compare(arms: Sequence[Sequence[Outcome]], control: Sequence[Outcome]) -> list[PairedDifference]:
-    """Paired difference of each arm to the control, p values corrected over all of them (Holm)."""
-    differences = [paired_difference(arm, control) for arm in arms]
+def holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
+    """The differences with their p values corrected over all of them (Holm)."""
     if not differences:
         return []
     corrected = multipletests([difference.p for difference in differences], alpha=ALPHA, method="holm")[1]
@@ -78,33 +96,37 @@ def compare(arms: Sequence[Sequence[Outcome]], control: Sequence[Outcome]) -> li
 
 
 def paired_difference(arm: Sequence[Outcome], control: Sequence[Outcome]) -> PairedDifference:
-    """Success of `arm` minus `control` with Tango's 95 % score interval and the exact McNemar test.
+    """Success of `arm` minus `control`, as `compare` has it for one seed."""
+    return compare([arm], control)
 
-    Raises ValueError unless both hold the same episodes (task, initial state, seed), each once, in any order.
+
+def compare(seeds: Sequence[Sequence[Outcome]], control: Sequence[Outcome]) -> PairedDifference:
+    """Average success of the adaptation `seeds` of one arm minus that of `control`.
+
+    Raises ValueError unless all hold the same episodes (task, initial state, seed), each once, in any order.
     """
-    solved, solved_before = _by_episode(arm, "arm"), _by_episode(control, "control")
-    if solved.keys() != solved_before.keys():
-        differing = sorted(solved.keys() ^ solved_before.keys())
-        raise ValueError(
-            f"arm and control ran different episodes ({len(solved)} and {len(solved_before)}; {len(differing)} are in "
-            f"one only, e.g. {differing[0]}); a paired difference needs the same (task, init_state, seed) in both"
-        )
-    if not solved:
+    return difference_of(changes(seeds, control), len(seeds))
+
+
+def changes(seeds: Sequence[Sequence[Outcome]], control: Sequence[Outcome]) -> np.ndarray:
+    """float64 (episodes,) in order of the episodes: share of `seeds` that solved it, minus 1 if `control` did.
+
+    Raises ValueError as `compare` does.
+    """
+    solved_before = _by_episode(control, "control")
+    if not seeds or not solved_before:
         raise ValueError("a paired difference needs at least one episode, got none")
-    gained = sum(solved[pair] and not solved_before[pair] for pair in solved)
-    lost = sum(solved_before[pair] and not solved[pair] for pair in solved)
-    p = float(mcnemar([[0, gained], [lost, 0]], exact=True).pvalue) if gained + lost else 1.0
-    low, high = paired_interval(gained, lost, len(solved))
-    return PairedDifference(
-        episodes=len(solved),
-        gained=gained,
-        lost=lost,
-        value=(gained - lost) / len(solved),
-        low=low,
-        high=high,
-        p=p,
-        p_corrected=p,
-    )
+    solved = [_by_episode(arm, "arm") for arm in seeds]
+    for each in solved:
+        if each.keys() != solved_before.keys():
+            differing = sorted(each.keys() ^ solved_before.keys())
+            raise ValueError(
+                f"arm and control ran different episodes ({len(each)} and {len(solved_before)}; {len(differing)} are "
+                f"in one only, e.g. {differing[0]}); a paired difference needs equal (task, init_state, seed) in both"
+            )
+    episodes = sorted(solved_before)
+    shares = np.mean([[each[pair] for pair in episodes] for each in solved], axis=0)
+    return shares - np.array([solved_before[pair] for pair in episodes], float)
 
 
 def _by_episode(outcomes: Sequence[Outcome], name: str) -> dict[tuple[str, int, int], bool]:
@@ -114,7 +136,54 @@ def _by_episode(outcomes: Sequence[Outcome], name: str) -> dict[tuple[str, int, 
     return solved
 
 
-def paired_interval(gained: int, lost: int, pairs: int) -> tuple[float, float]:
+def difference_of(change: np.ndarray, seeds: int = 1) -> PairedDifference:
+    """What the changes (episodes,) of episodes say together, averaged over so many adaptation seeds.
+
+    One seed: Tango's 95 % score interval and the exact McNemar test. Several: bootstrap over episodes (BCa) and
+    sign-flip permutation test, which for one seed is the McNemar test.
+    """
+    gained, lost, value = int((change > 0).sum()), int((change < 0).sum()), float(change.mean())
+    if seeds == 1:
+        p = float(mcnemar([[0, gained], [lost, 0]], exact=True).pvalue) if gained + lost else 1.0
+        low, high = paired_interval(gained, lost, len(change))
+    else:
+        p, (low, high) = _sign_flip(change), _seeds_interval(change)
+    return PairedDifference(
+        episodes=len(change),
+        gained=gained,
+        lost=lost,
+        value=value,
+        low=low,
+        high=high,
+        p=p,
+        p_corrected=p,
+        seeds=seeds,
+        churn=max(0.0, float(np.mean(change**2)) - abs(value)),
+    )
+
+
+def _sign_flip(change: np.ndarray) -> float:
+    """Two-sided p of the sum of `change` when each could as well have had the other sign. Unchanged episodes have no
+    say in it. Exact up to 13 changed episodes, by 9,999 draws above."""
+    changed = change[change != 0]
+    if len(changed) < 2:
+        return 1.0
+    test = permutation_test(
+        (changed,), np.sum, permutation_type="samples", vectorized=True, n_resamples=_RESAMPLES, rng=0
+    )
+    return float(test.pvalue)
+
+
+def _seeds_interval(change: np.ndarray) -> tuple[float, float]:
+    """95 % interval of the mean. A bootstrap knows nothing that it has not seen, so with few changed episodes it is the
+    score interval of as many wholly changed ones: too wide rather than too narrow."""
+    if np.count_nonzero(change) < _BOOTSTRAP_FROM or np.ptp(change) == 0:
+        return paired_interval(change.clip(min=0).sum(), -change.clip(max=0).sum(), len(change))
+    found = bootstrap((change,), np.mean, n_resamples=_RESAMPLES, confidence_level=1 - ALPHA, rng=0)
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def paired_interval(gained: float, lost: float, pairs: int) -> tuple[float, float]:
     """95 % score interval of a difference of paired rates (Tango 1998, Statistics in Medicine 17:891-908).
 
     Unlike a bootstrap it keeps a width when few or no episodes changed: 12 unchanged pairs are no proof of no effect.
@@ -141,7 +210,8 @@ def smallest_detectable_difference(
     """Smallest true difference that the test above finds with probability `power`; None if not even 1 would be found.
 
     `comparisons` is the number of arms that Holm's correction spans (its first, strictest step is used). `churn` is the
-    share of episodes that change in equal numbers to either side, beside the true effect; 0 is the best case.
+    share of episodes that change in equal numbers to either side, beside the true effect; 0 is the best case. For
+    several seeds it is an approximation (see PairedDifference.churn), exact for one.
     """
     alpha = ALPHA / comparisons
 

@@ -73,7 +73,7 @@ def judge(results: SweepResults) -> Findings:
     """Compare every arm with the control. Raises ValueError when an arm was evaluated on other episodes."""
     control = results.control
     evaluated = [arm for arm in results.arms if arm.outcomes and control.outcomes and not arm.failed]
-    differences = statistics.compare([arm.outcomes for arm in evaluated], control.outcomes)
+    differences = statistics.holm([statistics.paired_difference(arm.outcomes, control.outcomes) for arm in evaluated])
     by_name = {arm.name: difference for arm, difference in zip(evaluated, differences, strict=True)}
     return Findings(
         results=results,
