@@ -1,11 +1,14 @@
 """Sweep results made up for tests of the report: the world model gains, the policy gains, loses or stays."""
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from worldagen.config import Config, to_dict
-from worldagen.results import Arm, Exploration, Measurement, Outcome, SweepResults
+from worldagen.results import Arm, Confirmation, CurvePoint, Exploration, Measurement, Outcome, SweepResults
 from worldagen.tracking.video import write_mp4
 
 TASKS = ("turn_on_the_stove", "open_the_middle_drawer_of_the_cabinet", "put_the_bowl_on_the_plate")
@@ -21,20 +24,27 @@ def make_results(
     base_rate: float = 0.5,
     failed: bool = True,
     media: bool = True,
+    methods: tuple[str, ...] = ("plain",),
+    explorations: tuple[int, ...] = (12,),
+    seeds: tuple[int, ...] = (0,),
+    steps: tuple[int, ...] = STEPS,
+    confirmed: float | None = None,
 ) -> SweepResults:
-    """A sweep of 2 learning rates x 3 step counts. `effect` is the change of success at the largest budget."""
+    """A sweep of 2 learning rates, 3 step counts and whatever else is given.
+
+    `effect` is the change of success at the largest budget; methods other than `plain` keep the policy as it is, so
+    that they have a quarter of it and little drift. `confirmed` is the effect on fresh initial states.
+    """
     arms = []
-    for rate in RATES:
-        for steps in STEPS:
-            strength = np.log2(1 + steps) / np.log2(65) * (1.0 if rate == RATES[0] else 1.2)
-            arms.append(_arm(folder, rate, steps, strength, base_rate + effect * strength, per_task, media))
+    for method, rate, explored, seed, count in itertools.product(methods, RATES, explorations, seeds, steps):
+        strength = np.log2(1 + count) / np.log2(65) * (1.0 if rate == RATES[0] else 1.2)
+        held = 1.0 if method == "plain" else 0.25
+        success = base_rate + effect * strength * held
+        arm = _arm(folder, rate, count, strength, success, per_task, media and seed == seeds[0], seed)
+        arms.append(_adapted(arm, method, explored, seed, held))
     if failed:
-        arms[-1] = Arm(
-            steps=64,
-            learning_rate=RATES[-1],
-            rank=8,
-            error="AdaptationError: the loss of step 41 is nan; use a smaller ttt.learning_rate",
-        )
+        reason = "AdaptationError: the loss of step 41 is nan; use a smaller ttt.learning_rate"
+        arms[-1] = Arm(**_identity(arms[-1]), error=reason)
     control = _arm(folder, 0.0, 0, 0.0, base_rate, per_task, media)
     return SweepResults(
         unit="libero_goal",
@@ -49,16 +59,57 @@ def make_results(
             environment_steps=1920,
             noise=0.2,
             seconds={"reset": 21.0, "simulate": 61.0, "render": 30.0, "wait": 9.0},
+            coverage={"cells": 0.41},
+            mixture={"policy": 2.0, "random": 1.0},
         ),
         suite="libero_goal",
         assets="primitive",
         visuals="light",
         checkpoint="9f2c41d07a35be18",
         config=to_dict(Config()),
+        confirmation=None if confirmed is None else _confirmation(arms, base_rate, confirmed, per_task),
     )
 
 
-def _arm(folder: Path, rate: float, steps: int, strength: float, success: float, per_task: int, media: bool) -> Arm:
+def _adapted(arm: Arm, method: str, explored: int, seed: int, held: float) -> Arm:
+    """`arm`, adapted by `method`, which moves the policy by the share `held` of what plain steps do."""
+    measured = arm.measurement
+    assert measured
+    measured = replace(measured, arm_drift=held * measured.arm_drift, changed=measured.changed * (1 - 0.001 * explored))
+    curve = tuple(
+        CurvePoint(step=n + 1, training_loss=loss, measurement=replace(measured, all=loss * 1.1), seconds=0.4 * n)
+        for n, loss in enumerate(arm.training_loss)
+    )
+    return replace(
+        arm,
+        method=method,
+        explored=explored,
+        seed=seed,
+        environment_steps=120 * explored,
+        measurement=measured,
+        curve=curve,
+        acceptance="policy drift 0.08 is above 0.05" if measured.arm_drift > 0.05 else "",
+    )
+
+
+def _identity(arm: Arm) -> dict[str, Any]:
+    """What tells an arm from the others."""
+    return {**arm.trial._asdict(), "steps": arm.steps}
+
+
+def _confirmation(arms: list[Arm], base_rate: float, effect: float, per_task: int) -> Confirmation:
+    """Of the way to adapt that the first arm belongs to, at 16 steps."""
+    group = [arm for arm in arms if arm.group == arms[0].group and arm.steps == 16]
+    fresh = [_outcomes(base_rate + effect, 4 * per_task, seed=99 + arm.seed, first=500) for arm in group]
+    return Confirmation(
+        control=_outcomes(base_rate, 4 * per_task, seed=98, first=500),
+        arms=tuple(replace(arm, outcomes=outcomes) for arm, outcomes in zip(group, fresh, strict=True)),
+    )
+
+
+def _arm(
+    folder: Path, rate: float, steps: int, strength: float, success: float, per_task: int, media: bool, seed: int = 0
+) -> Arm:
     name = f"lr{rate:g}-{steps}"
     return Arm(
         steps=steps,
@@ -76,7 +127,7 @@ def _arm(folder: Path, rate: float, steps: int, strength: float, success: float,
             update_norm=2.1 * strength,
         ),
         training_loss=tuple(0.1 * (1 - 0.25 * np.log2(1 + n) / 6) for n in range(steps)),
-        outcomes=_outcomes(success, per_task, seed=steps + round(1e6 * rate)),
+        outcomes=_outcomes(success, per_task, seed=steps + round(1e6 * rate) + 7 * seed),
         learn_seconds=0.4 * steps,
         seconds={"reset": 40.0, "simulate": 150.0, "render": 70.0, "wait": 30.0},
         predictions=_predictions(folder, name, strength) if media else "",
@@ -84,14 +135,14 @@ def _arm(folder: Path, rate: float, steps: int, strength: float, success: float,
     )
 
 
-def _outcomes(success: float, per_task: int, seed: int) -> tuple[Outcome, ...]:
+def _outcomes(success: float, per_task: int, seed: int, first: int = 0) -> tuple[Outcome, ...]:
     """Episodes of equal difficulty in every arm, so that arms differ by their rate and by a little chance."""
     difficulty = np.random.default_rng(7).uniform(size=(len(TASKS), per_task))
     luck = np.random.default_rng(seed).normal(scale=0.06, size=difficulty.shape)
     return tuple(
         Outcome(
             task=task,
-            init_state=state,
+            init_state=first + state,
             seed=0,
             status="success" if difficulty[index, state] + luck[index, state] < success else "failure",
             steps=120,

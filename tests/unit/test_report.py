@@ -9,9 +9,12 @@ from synthetic_results import TASKS, make_results
 
 from pipelines import report as pipeline
 from worldagen.config import Config, ConfigError
-from worldagen.report.figures import _apart, draw
-from worldagen.report.findings import headline, judge, statements
+from worldagen.report.figures import draw
+from worldagen.report.findings import judge
 from worldagen.report.page import clips, duration, number, render, write_report
+from worldagen.report.panels import apart
+from worldagen.report.rule import predictors, record
+from worldagen.report.words import headline, statements
 from worldagen.results import ResultsError, SweepResults
 
 METRICS = {"validation/image_changed": 0.1234, "validation/copy_changed": 0.243}
@@ -87,7 +90,8 @@ def test_no_difference_is_said_to_be_none(html: str) -> None:
 
 def test_pictures_lie_beside_the_page(html: str, run_dir: Path) -> None:
     names = {path.stem for path in (run_dir / "report").glob("*.png")}
-    assert names == {"success", "difference", "error_changed", "error_all", "drift", "training_loss", "predictions"}
+    errors = {"error_changed", "error_all", "drift", "training_loss", "predictions"}
+    assert names == {"success", "difference", "budget", "tradeoff", *errors}
     assert html.count("data:image/png") == 2 * len(names), "each for a light and for a dark page"
     assert html.count("data:video/mp4") == 2
 
@@ -112,10 +116,89 @@ def test_official_assets_and_full_visuals_need_no_notice(tmp_path: Path) -> None
     assert "published LIBERO scores" not in bare_page(results)
 
 
-def test_gain_is_the_headline(tmp_path: Path) -> None:
+def test_unconfirmed_gain_is_a_candidate(tmp_path: Path) -> None:
     findings = judge(make_results(tmp_path, effect=0.5, media=False, failed=False))
-    assert headline(findings).startswith("Adaptation raises success in 6 of 6 evaluated arms: 47 to")
-    assert any("This gain is distinguishable from zero" in sentence for sentence in statements(findings))
+    assert headline(findings).startswith("Adaptation may help: 6 of 6 evaluated arms are candidates, not confirmed")
+    assert any("A candidate only: it is the luckiest of 6" in sentence for sentence in statements(findings))
+    assert not findings.having("gain")
+
+
+def test_confirmed_gain_is_the_headline(tmp_path: Path) -> None:
+    results = make_results(tmp_path, effect=0.5, media=False, failed=False, confirmed=0.2)
+    findings = judge(results)
+    assert headline(findings).startswith("Adaptation helps, confirmed on fresh initial states: ")
+    assert [findings.name(each) for each in findings.having("gain")] == ["lr 0.0003, 16 steps"]
+    words = bare_page(results)
+    assert "Does the best arm hold on fresh initial states?" in words
+    assert "On 120 fresh initial states lr 0.0003, 16 steps makes +" in words and "a confirmed gain" in words
+
+
+def test_gain_that_fresh_states_do_not_show_is_none(tmp_path: Path) -> None:
+    findings = judge(make_results(tmp_path, effect=0.5, media=False, failed=False, confirmed=0.0))
+    assert not findings.having("gain") and len(findings.having("not confirmed")) == 1
+    assert any("one comparison" in sentence and "not distinguish" in sentence for sentence in statements(findings))
+
+
+def test_seeds_of_a_budget_are_one_arm(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False, failed=False, seeds=(0, 1, 2))
+    findings = judge(results)
+    assert len(results.arms) == 18 and len(findings.arms) == 6
+    assert all(each.difference and each.difference.seeds == 3 for each in findings.arms)
+    assert findings.arms[0].rate.episodes == 90
+    assert "paired sign-flip permutation test" in bare_page(results)
+
+
+def test_budget_of_which_a_seed_failed_is_failed(tmp_path: Path) -> None:
+    findings = judge(make_results(tmp_path, media=False, seeds=(0, 1)))
+    last = findings.arms[-1]
+    assert last.verdict == "failed" and last.difference is None and "step 41 is nan" in last.error
+
+
+def test_many_arms_are_told_method_by_method(tmp_path: Path) -> None:
+    many = {"methods": ("plain", "anchored"), "explorations": (6, 36), "steps": (1, 2, 4, 8, 16, 32, 64)}
+    results = make_results(tmp_path, effect=-0.4, media=False, failed=False, **many)
+    html = render(judge(results), {}, tmp_path)
+    assert html.count("<summary>plain: 28 arms, the most successful first</summary>") == 1
+    assert "<th>plain, lr 0.0003, 36 episodes, 64 steps</th>" in html
+    first, *others = re.findall(r"([−+]?\d+) <small>\[", html[html.index("<summary>anchored") :])
+    assert int(first.replace("−", "-")) == max(int(each.replace("−", "-")) for each in [first, *others])
+    words = Page(html).words
+    assert "The methods side by side" in words and "6, 36 episodes" in words
+
+
+def test_rule_is_shown_to_avert_harm(tmp_path: Path) -> None:
+    results = make_results(tmp_path, effect=-0.4, media=False, failed=False, methods=("plain", "anchored"))
+    findings = judge(results)
+    found = record(findings.compared)
+    assert found.averted and not found.harmful
+    assert all(each.ruled and each.ruled.value == 0 for each in found.rejected)
+    assert all(each.ruled and each.difference and each.ruled.value == each.difference.value for each in found.accepted)
+    assert any(f"it would avert {len(found.averted)} of" in sentence for sentence in statements(findings))
+
+
+def test_rejected_arms_are_the_base_model_and_no_comparison(tmp_path: Path) -> None:
+    results = make_results(tmp_path, effect=-0.4, media=False, failed=False)
+    control = results.control.outcomes
+    arms = [
+        dataclasses.replace(arm, accepted=not arm.acceptance, outcomes=control if arm.acceptance else arm.outcomes)
+        for arm in results.arms
+    ]
+    findings = judge(dataclasses.replace(results, arms=tuple(arms)))
+    rejected = findings.having("rejected")
+    assert rejected and all(each.difference is None for each in rejected)
+    assert f"kept the base model in {len(rejected)} of 6 arms" in " ".join(statements(findings))
+
+
+def test_drift_predicts_harm_in_the_made_up_sweep(tmp_path: Path) -> None:
+    many = {"methods": ("plain", "anchored"), "explorations": (6, 36)}
+    found = predictors([judge(make_results(tmp_path, effect=-0.4, media=False, failed=False, **many))])
+    assert found and found.drift.value < -0.7 and found.drift.distinguishable
+    assert found.drift.clusters == 8 and found.drift.arms == 24
+
+
+def test_exploration_is_told(html: str) -> None:
+    words = Page(html).words
+    assert "coverage: cells 41 %" in words and "driven by policy 2, random 1" in words
 
 
 def test_harm_is_the_headline(tmp_path: Path) -> None:
@@ -191,7 +274,7 @@ def test_clips_tell_task_and_ending(run_dir: Path, results: SweepResults) -> Non
 
 
 def test_labels_are_moved_apart_but_keep_their_order() -> None:
-    placed = _apart({"a": 0.50, "b": 0.51, "c": 0.52, "d": 0.9}, gap=0.1)
+    placed = apart({"a": 0.50, "b": 0.51, "c": 0.52, "d": 0.9}, gap=0.1)
     assert placed["a"] + 0.099 < placed["b"] < placed["c"] - 0.099
     assert placed["d"] == 0.9
     assert abs(placed["b"] - 0.51) < 0.01

@@ -1,9 +1,7 @@
 """The figures of the report. Each function draws one from the findings; `draw` renders them for both page themes."""
 
 import io
-import itertools
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,16 +9,18 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from worldagen.report.findings import Finding, Findings, points
+from worldagen.report.budgets import budget_curves, tradeoff
+from worldagen.report.findings import Finding, Findings
+from worldagen.report.panels import SIZE, WIDE, Panel, Series, over_steps, panels
 from worldagen.report.theme import DARK, LIGHT, Theme, drawing
+from worldagen.report.words import points
 
-SIZE = (5.4, 3.7)
 DPI = 200
 SHOWN_TRANSITIONS = 4
-_MARKERS = "osD^vP"
+FEW_DIFFERENCES, SHOWN_DIFFERENCES = 12, 32
+"""Rows of the plot of differences: few are shown in the arms' own order, of very many only the best and the worst."""
 
 
 @dataclass(frozen=True)
@@ -29,26 +29,8 @@ class Picture:
 
     light: bytes
     dark: bytes
-
-
-@dataclass(frozen=True)
-class Label:
-    """What is written at the end of a line."""
-
-    y: float
-    colour: str
-    x: float | None = None
-    """None for lines that cross the whole axes."""
-
-
-@dataclass(frozen=True)
-class Series:
-    """The arms of one way to adapt (learning rate, rank), by steps."""
-
-    label: str
-    arms: tuple[Finding, ...]
-    index: int
-    """Position among the series: its colour and its marker."""
+    wide: bool
+    """Whether it needs the page's whole width."""
 
 
 def draw(findings: Findings, run_dir: Path) -> dict[str, Picture]:
@@ -61,63 +43,77 @@ def draw(findings: Findings, run_dir: Path) -> dict[str, Picture]:
         plots["error_changed"] = partial(world_model_error, findings, patches="changed")
         plots["error_all"] = partial(world_model_error, findings, patches="all")
         plots["drift"] = partial(policy_drift, findings)
+    if findings.compared and findings.measured:
+        plots["budget"] = partial(budget_curves, findings)
+        plots["tradeoff"] = partial(tradeoff, [findings])
     if any(each.arm.training_loss for each in findings.arms):
-        plots["training_loss"] = partial(training_loss, findings)
+        plots["training_loss"] = partial(learning, findings)
     if shown := _with_predictions(findings):
         plots["predictions"] = partial(predictions, shown, run_dir)
-    return {name: Picture(_png(plot, LIGHT), _png(plot, DARK)) for name, plot in plots.items()}
+    return {name: picture(plot) for name, plot in plots.items()}
 
 
-def _png(plot: Callable[[Theme], Figure], theme: Theme) -> bytes:
+def picture(plot: Callable[[Theme], Figure]) -> Picture:
+    """A figure in both themes."""
+    (light, wide), (dark, _) = (_png(plot, theme) for theme in (LIGHT, DARK))
+    return Picture(light, dark, wide)
+
+
+def _png(plot: Callable[[Theme], Figure], theme: Theme) -> tuple[bytes, bool]:
     with drawing(theme):
         file = io.BytesIO()
-        plot(theme).savefig(file, format="png", dpi=DPI)
-        return file.getvalue()
+        figure = plot(theme)
+        figure.savefig(file, format="png", dpi=DPI)
+        return file.getvalue(), figure.get_figwidth() > SIZE[0]
 
 
 def success(findings: Findings, theme: Theme) -> Figure:
-    """Success rate over TTT steps, one line per series, the control as a band."""
-    figure, axes = _over_steps(findings)
+    """Success rate over TTT steps, one line per way to adapt, the control as a band."""
+    made = over_steps(findings, lambda each: each.difference is not None)
     control = findings.control.rate
-    axes.axhspan(control.low, control.high, color=theme.neutral, alpha=0.16, linewidth=0)
-    axes.axhline(control.value, color=theme.neutral, linewidth=1.2, linestyle="--")
-    labels = {"control": Label(control.value, theme.neutral)}
-    every = list(_series(findings, lambda each: each.difference is not None))
-    for series in every:
-        colour = _colour(series, theme)
-        nudge = 1.05 ** (series.index - (len(every) - 1) / 2)  # intervals at the same step side by side
-        steps = [each.arm.steps * nudge for each in series.arms]
-        rates = [each.rate for each in series.arms]
-        values = [rate.value for rate in rates]
-        axes.plot([0, *steps], [control.value, *values], color=colour, alpha=0.9)
-        below = [rate.value - rate.low for rate in rates]
-        above = [rate.high - rate.value for rate in rates]
-        axes.errorbar(steps, values, (below, above), fmt=_marker(series), color=colour, elinewidth=1.3, capsize=0)
-        labels[series.label] = Label(values[-1], colour, steps[-1])
-    axes.set_ylim(-0.03, 1.03)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    _label_ends(axes, labels)
-    return figure
+    for panel in made:
+        panel.axes.axhspan(control.low, control.high, color=theme.neutral, alpha=0.16, linewidth=0)
+        panel.across("control", control.value, theme.neutral, "--")
+        for position, series in enumerate(panel.series):
+            # intervals at the same step side by side
+            _success_line(panel, series, control.value, 1.05 ** (position - (len(panel.series) - 1) / 2), theme)
+        panel.axes.set_ylim(-0.03, 1.03)
+        panel.axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return made.finish("success rate")
+
+
+def _success_line(panel: Panel, series: Series, start: float, nudge: float, theme: Theme) -> None:
+    colour, axes = series.colour(theme), panel.axes
+    steps = [each.steps * nudge for each in series.found]
+    rates = [each.rate for each in series.found]
+    values = [rate.value for rate in rates]
+    axes.plot([0, *steps], [start, *values], color=colour, alpha=0.9)
+    below = [rate.value - rate.low for rate in rates]
+    above = [rate.high - rate.value for rate in rates]
+    axes.errorbar(
+        steps, values, (below, above), fmt=series.marker, color=colour, elinewidth=1.3, capsize=0, markersize=5
+    )
+    for step, each in zip(steps, series.found, strict=True):
+        if len(each.arms) > 1:  # every seed by itself
+            own = [arm.success_rate for arm in each.arms]
+            axes.plot([step] * len(own), own, "_", color=colour, markersize=9, alpha=0.7)
+    panel.label(series, values[-1], theme, steps[-1])
 
 
 def difference(findings: Findings, theme: Theme) -> Figure:
     """Paired difference of every arm with its interval: a filled dot where it is distinguishable from zero."""
-    rows = len(findings.arms)
-    figure = Figure(figsize=(SIZE[0], max(SIZE[1], 1.0 + 0.34 * rows)))
+    shown, hidden = _shown(findings)
+    rows = len(shown)
+    width, height = (WIDE, 0.26) if len(findings.arms) > FEW_DIFFERENCES else (SIZE[0], 0.34)
+    figure = Figure(figsize=(width, max(SIZE[1], 1.0 + height * rows)))
     axes = figure.add_subplot()
     axes.axvline(0, color=theme.text, linewidth=1)
-    reach = 0.1
-    for row, each in enumerate(findings.arms):
-        colour = {"gain": theme.gain, "harm": theme.harm}.get(each.verdict, theme.neutral)
-        if each.difference is None:
-            axes.annotate(each.verdict, (0, row), (8, 0), textcoords="offset points", va="center", color=colour)
-            continue
-        found = each.difference
-        fill = colour if found.distinguishable else theme.background
-        axes.plot([found.low, found.high], [row, row], color=colour, linewidth=2)
-        axes.plot(found.value, row, "o", markersize=8, markerfacecolor=fill, markeredgecolor=colour, mew=1.8)
-        reach = max(reach, abs(found.low), abs(found.high))
-    axes.set_yticks(range(rows), [findings.name(each.arm) for each in findings.arms], color=theme.text)
+    reach = max([0.1, *(_difference_row(axes, row, each, theme) for row, each in enumerate(shown))])
+    if hidden:
+        middle = rows // 2 - 0.5
+        axes.axhline(middle, color=theme.muted, linewidth=1, linestyle=":")
+        axes.annotate(f"{hidden} arms between", (reach, middle), ha="right", va="bottom", color=theme.muted, fontsize=9)
+    axes.set_yticks(range(rows), [findings.name(each) for each in shown], color=theme.text)
     axes.set_ylim(rows - 0.4, -0.6)
     axes.set_xlim(-1.08 * reach, 1.08 * reach)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value)))
@@ -128,60 +124,77 @@ def difference(findings: Findings, theme: Theme) -> Figure:
     return figure
 
 
+def _shown(findings: Findings) -> tuple[list[Finding], int]:
+    """The arms of the plot of differences: few in their order, more by their difference, of many the ends only; and how
+    many that leaves out."""
+    found = list(findings.arms)
+    if len(found) <= FEW_DIFFERENCES:
+        return found, 0
+    found = sorted(findings.compared, key=lambda each: -each.difference.value if each.difference else 0.0)
+    half = SHOWN_DIFFERENCES // 2
+    hidden = max(0, len(found) - 2 * half)
+    return (found[:half] + found[-half:] if hidden else found), hidden
+
+
+def _difference_row(axes: Axes, row: int, each: Finding, theme: Theme) -> float:
+    """Draw one arm; how far its interval reaches from zero."""
+    colour = {"gain": theme.gain, "candidate": theme.gain, "harm": theme.harm}.get(each.verdict, theme.neutral)
+    found = each.difference
+    if found is None:
+        axes.annotate(each.verdict, (0, row), (8, 0), textcoords="offset points", va="center", color=colour)
+        return 0.0
+    fill = colour if found.distinguishable else theme.background
+    axes.plot([found.low, found.high], [row, row], color=colour, linewidth=2)
+    axes.plot(found.value, row, "o", markersize=8, markerfacecolor=fill, markeredgecolor=colour, mew=1.8)
+    return max(abs(found.low), abs(found.high))
+
+
 def world_model_error(findings: Findings, theme: Theme, patches: str) -> Figure:
     """Held-out next-observation error over TTT steps beside that of copying the last frame."""
-    figure, axes = _over_steps(findings)
     control = findings.results.control.measurement
     assert control is not None
-    copy = getattr(control, f"copy_{patches}")
-    axes.axhline(copy, color=theme.text, linewidth=1.2, linestyle=":")
-    labels = {"copy last frame": Label(copy, theme.text)}
-    start = getattr(control, patches)
-    axes.axhline(start, color=theme.neutral, linewidth=1.2, linestyle="--")
-    labels["control"] = Label(start, theme.neutral)
-    highest, lowest = max(copy, start), min(copy, start)
-    for series in _series(findings, lambda each: each.arm.measurement is not None):
-        values = [getattr(each.arm.measurement, patches) for each in series.arms]
-        _line(axes, series, [start, *values], theme)
-        labels[series.label] = Label(values[-1], _colour(series, theme), series.arms[-1].arm.steps)
-        highest, lowest = max(highest, *values), min(lowest, *values)
-    if highest > 10 * lowest:
-        axes.set_yscale("log")
-    else:
-        axes.set_ylim(0, 1.08 * highest)
-    axes.set_ylabel("mean squared error, held out")
-    _label_ends(axes, labels)
-    return figure
+    copy, start = getattr(control, f"copy_{patches}"), getattr(control, patches)
+    values = [each.measured(patches) for each in findings.measured]
+    highest, lowest = max(copy, start, *values), min(copy, start, *values)
+    made = over_steps(findings, findings.measured.__contains__)
+    for panel in made:
+        panel.across("copy last frame", copy, theme.text, ":")
+        panel.across("control", start, theme.neutral, "--")
+        for series in panel.series:
+            panel.line(series, start, [each.measured(patches) for each in series.found], theme)
+        if highest > 10 * lowest:
+            panel.axes.set_yscale("log")
+        else:
+            panel.axes.set_ylim(0, 1.08 * highest)
+    return made.finish("mean squared error, held out")
 
 
 def policy_drift(findings: Findings, theme: Theme) -> Figure:
-    """How far the adapted policy's arm actions lie from the base's, over TTT steps."""
-    figure, axes = _over_steps(findings)
-    labels = {}
-    for series in _series(findings, lambda each: each.arm.measurement is not None):
-        values = [each.arm.measurement.arm_drift for each in series.arms if each.arm.measurement]
-        _line(axes, series, [0.0, *values], theme)
-        labels[series.label] = Label(values[-1], _colour(series, theme), series.arms[-1].arm.steps)
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel("mean |Δ arm action| (of −1 to 1)")
-    _label_ends(axes, labels)
-    return figure
+    """How far the adapted policy's arm actions lie from the base's, over TTT steps, and the acceptance rule's limit."""
+    made = over_steps(findings, findings.measured.__contains__)
+    limit = findings.results.config["ttt"].get("accept_drift")
+    for panel in made:
+        if limit is not None:
+            panel.across("limit of the rule", limit, theme.neutral, ":")
+        for series in panel.series:
+            panel.line(series, 0.0, [each.measured("arm_drift") for each in series.found], theme)
+        panel.axes.set_ylim(bottom=0)
+    return made.finish("mean |Δ arm action| (of −1 to 1)")
 
 
-def training_loss(findings: Findings, theme: Theme) -> Figure:
-    """Observation loss of each TTT step's batch, for the longest arm of each series."""
-    figure = Figure(figsize=SIZE)
-    axes = figure.add_subplot()
-    labels = {}
-    for series in _series(findings, lambda each: bool(each.arm.training_loss)):
-        losses = series.arms[-1].arm.training_loss
-        colour = _colour(series, theme)
-        axes.plot(range(1, len(losses) + 1), losses, color=colour, linewidth=1.6, marker="o" * (len(losses) == 1))
-        labels[series.label] = Label(losses[-1], colour, len(losses))
-    axes.set_xlabel("TTT step")
-    axes.set_ylabel("mean squared error, training batch")
-    _label_ends(axes, labels)
-    return figure
+def learning(findings: Findings, theme: Theme) -> Figure:
+    """Each TTT step's observation loss (thin) and, where it was measured, the held-out one (thick), for the longest arm
+    of each way to adapt."""
+    made = panels(findings, lambda each: bool(each.arm.training_loss))
+    for panel in made:
+        for series in panel.series:
+            arm, colour = series.found[-1].arm, series.colour(theme)
+            losses, heldout = arm.training_loss, [point.measurement.all for point in arm.curve]
+            (line,) = panel.axes.plot(range(1, len(losses) + 1), losses, color=colour, marker="o" * (len(losses) == 1))
+            line.set(linewidth=0.9, alpha=0.6) if heldout else line.set(linewidth=1.6)
+            panel.axes.plot([point.step for point in arm.curve], heldout, color=colour)
+            panel.label(series, (heldout or losses)[-1], theme, len(losses))
+    return made.finish("mean squared error, all patches", "TTT step")
 
 
 def predictions(shown: list[tuple[str, str]], run_dir: Path, theme: Theme) -> Figure:
@@ -211,82 +224,9 @@ def _with_predictions(findings: Findings) -> list[tuple[str, str]]:
     shown: dict[str, str] = {}
     for title, each in zip(titles, chosen, strict=True):
         if each and each.arm.predictions and each.arm.predictions not in shown:
-            name = "" if each.arm.steps == 0 else "\n" + findings.name(each.arm)
+            name = "" if each.steps == 0 else "\n" + findings.name(each).replace(", lr", "\nlr")
             shown[each.arm.predictions] = title + name
     return [(title, path) for path, title in shown.items()]
-
-
-def _series(findings: Findings, wanted: Callable[[Finding], bool]) -> Iterator[Series]:
-    """The series that hold wanted arms. Colours stay with a series whichever of its arms are shown."""
-    keys = sorted({each.arm.trial for each in findings.arms})
-    for index, key in enumerate(keys):
-        own = [each for each in findings.arms if each.arm.trial == key]
-        shown = tuple(sorted((each for each in own if wanted(each)), key=lambda each: each.arm.steps))
-        if shown:
-            ranks = {each.rank for each in keys}
-            label = f"lr {key.learning_rate:g}" + (f", rank {key.rank}" if len(ranks) > 1 else "")
-            yield Series(label, shown, index)
-
-
-def _over_steps(findings: Findings) -> tuple[Figure, Axes]:
-    """Empty axes over TTT steps: zero at the left, then logarithmic."""
-    figure = Figure(figsize=SIZE)
-    axes = figure.add_subplot()
-    steps = sorted({each.arm.steps for each in findings.arms})
-    axes.set_xscale("symlog", base=2, linthresh=steps[0], linscale=1.0)
-    axes.set_xticks([0, *steps], [str(step) for step in (0, *steps)])
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(-0.12 * steps[0], steps[-1] * 1.12)
-    axes.set_xlabel("TTT steps")
-    return figure, axes
-
-
-def _line(axes: Axes, series: Series, values: Iterable[float], theme: Theme) -> None:
-    """A line from the control at zero steps through the arms of `series`."""
-    steps = [0, *(each.arm.steps for each in series.arms)]
-    axes.plot(steps, list(values), color=_colour(series, theme), marker=_marker(series), markevery=slice(1, None))
-
-
-def _label_ends(axes: Axes, labels: dict[str, Label]) -> None:
-    """Write each label right of where its line ends, moved up or down where labels would overlap."""
-    low, high = axes.get_ylim()
-    scale = math.log if axes.get_yscale() == "log" else float
-    heights = {text: (scale(each.y) - scale(low)) / (scale(high) - scale(low)) for text, each in labels.items()}
-    for text, height in _apart(heights, gap=0.075).items():
-        x = axes.get_xlim()[1] if labels[text].x is None else labels[text].x
-        axes.annotate(
-            text,
-            (x, height),
-            xycoords=("data", "axes fraction"),
-            xytext=(8, 0),
-            textcoords="offset points",
-            color=labels[text].colour,
-            va="center",
-            fontsize=10.5,
-            fontweight="bold",
-            path_effects=[withStroke(linewidth=3, foreground=axes.get_facecolor())],
-        )
-
-
-def _apart(heights: dict[str, float], gap: float) -> dict[str, float]:
-    """Heights at least `gap` apart and as close to the given ones as pushing neighbours away allows."""
-    order = sorted(heights, key=lambda text: heights[text])
-    placed = {text: heights[text] for text in order}
-    for _ in range(50):
-        for lower, upper in itertools.pairwise(order):
-            overlap = gap - (placed[upper] - placed[lower])
-            if overlap > 1e-6:
-                placed[lower] -= overlap / 2
-                placed[upper] += overlap / 2
-    return placed
-
-
-def _colour(series: Series, theme: Theme) -> str:
-    return theme.series[series.index % len(theme.series)]
-
-
-def _marker(series: Series) -> str:
-    return _MARKERS[series.index % len(_MARKERS)]
 
 
 def _rgb(colour: str) -> tuple[int, ...]:

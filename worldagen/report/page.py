@@ -18,7 +18,9 @@ from worldagen.evaluation import statistics
 from worldagen.evaluation.statistics import Rate
 from worldagen.models import checkpoint
 from worldagen.report.figures import Picture, draw
-from worldagen.report.findings import Finding, Findings, headline, judge, points, statements
+from worldagen.report.findings import Finding, Findings, judge, method_name
+from worldagen.report.rule import TOLERATED, predictors, record
+from worldagen.report.words import confirmation, headline, p_value, points, predictors_in_words, statements
 from worldagen.results import SweepResults
 
 PACKAGES = ("worldagen", "torch", "ray", "mlflow", "transformers", "peft", "numpy", "scipy", "statsmodels")
@@ -32,6 +34,8 @@ PRETRAINING = {
     "validation/copy_all": "copying the last frame, all patches",
 }
 """What the page tells of the trainer's metrics."""
+ONE_TABLE = 24
+"""Arms that fit one table; more are told method by method."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def render(findings: Findings, pictures: Mapping[str, Picture], run_dir: Path) -
         "signed_percent": lambda change: f"{100 * change:+.0f} %".replace("-", "−"),
         "points": points,
         "number": number,
-        "p_value": lambda p: f"{p:.2g}" if p >= 0.001 else "< 0.001",
+        "p_value": p_value,
+        "method_name": method_name,
         "duration": duration,
     }
     results = findings.results
@@ -89,7 +94,13 @@ def render(findings: Findings, pictures: Mapping[str, Picture], run_dir: Path) -
         statements=statements(findings),
         pictures=pictures,
         clips=clips(findings, run_dir),
-        per_task=[(each, per_task(each, results.tasks)) for each in findings.everything],
+        methods=[Side(findings, method) for method in findings.methods],
+        tables=tables(findings),
+        rule=record(findings.compared),
+        tolerated=TOLERATED,
+        predictors=predictors_in_words(found) if (found := predictors([findings])) else [],
+        confirmation=confirmation(findings),
+        per_task=[(each, per_task(each, results.tasks)) for each in told_per_task(findings)],
         seconds=seconds,
         total_seconds=sum(value for _, value in seconds),
         pretraining=pretraining(results, run_dir),
@@ -98,6 +109,66 @@ def render(findings: Findings, pictures: Mapping[str, Picture], run_dir: Path) -
         style=jinja2.utils.markupsafe.Markup((Path(__file__).parent / "page.css").read_text()),
         written=datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
     )
+
+
+@dataclass(frozen=True)
+class Side:
+    """One method, to be set beside the others."""
+
+    findings: Findings
+    method: str
+
+    @property
+    def arms(self) -> tuple[Finding, ...]:
+        return self.findings.of_method(self.method)
+
+    def count(self, *verdicts: str) -> int:
+        return sum(each.verdict in verdicts for each in self.arms)
+
+    @property
+    def best(self) -> Finding | None:
+        """The evaluated arm of highest success."""
+        return max(self._compared, key=lambda each: each.rate.value, default=None)
+
+    @property
+    def worst(self) -> Finding | None:
+        return min(self._compared, key=lambda each: each.rate.value, default=None)
+
+    @property
+    def lowest_error(self) -> Finding | None:
+        """Of the arms with a measured error."""
+        measured = [each for each in self.arms if each in self.findings.measured]
+        return min(measured, key=lambda each: each.error_change, default=None)
+
+    @property
+    def accepted(self) -> int:
+        """Arms that the acceptance rule accepts in every seed."""
+        return sum(each.accepted for each in self.arms)
+
+    @property
+    def _compared(self) -> list[Finding]:
+        return [each for each in self.arms if each.difference]
+
+
+def tables(findings: Findings) -> list[tuple[str, tuple[Finding, ...]]]:
+    """(title, rows) of the tables of arms: one in the arms' own order or, of many, one for each method by success."""
+    if len(findings.arms) <= ONE_TABLE:
+        return [("", findings.arms)]
+    return [(method_name(side.method), by_success(side.arms)) for side in (Side(findings, m) for m in findings.methods)]
+
+
+def by_success(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The most successful first, what was not evaluated last."""
+    return tuple(sorted(found, key=lambda each: -each.rate.value if each.difference else 2.0))
+
+
+def told_per_task(findings: Findings) -> tuple[Finding, ...]:
+    """The control and all arms or, of many, the best and the worst of each method."""
+    if len(findings.arms) <= ONE_TABLE:
+        return findings.everything
+    sides = [Side(findings, method) for method in findings.methods]
+    chosen = [each for side in sides for each in (side.best, side.worst)]
+    return (findings.control, *(each for each in findings.arms if any(each is one for one in chosen)))
 
 
 def clips(findings: Findings, run_dir: Path) -> list[list[Clip]]:
@@ -115,15 +186,18 @@ def clips(findings: Findings, run_dir: Path) -> list[list[Clip]]:
 def _clip(findings: Findings, each: Finding, number: int, run_dir: Path) -> Clip:
     """Film `number` of an arm; the filmed episodes are the first ones of the evaluation."""
     outcome = each.arm.outcomes[number]
-    when = "Before" if each.arm.steps == 0 else "After"
+    when = "Before" if each.steps == 0 else "After"
     ending = "solved" if outcome.success else "not solved"
-    caption = f"{when} ({findings.name(each.arm)}): {outcome.task.replace('_', ' ')}, {ending}"
+    caption = f"{when} ({findings.name(each)}): {outcome.task.replace('_', ' ')}, {ending}"
     return Clip(caption, data_uri((run_dir / each.arm.videos[number]).read_bytes(), "video/mp4"))
 
 
 def per_task(each: Finding, tasks: tuple[str, ...]) -> list[Rate]:
-    """Success of an arm on each task."""
-    return [statistics.rate([outcome for outcome in each.arm.outcomes if outcome.task == task]) for task in tasks]
+    """Success of an arm on each task, over its seeds."""
+    return [
+        statistics.rate(*([outcome for outcome in arm.outcomes if outcome.task == task] for arm in each.arms))
+        for task in tasks
+    ]
 
 
 def pretraining(results: SweepResults, run_dir: Path) -> list[tuple[str, str]]:

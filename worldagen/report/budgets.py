@@ -1,0 +1,123 @@
+"""What a budget buys: success and world-model error against what is spent, and against each other."""
+
+from collections.abc import Callable, Iterable
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+
+from worldagen.report.findings import Finding, Findings, method_name
+from worldagen.report.panels import WIDE, Label, legend
+from worldagen.report.theme import Theme
+from worldagen.report.words import points
+
+_MARKERS = "osD^vP"
+
+
+def budget_curves(findings: Findings, theme: Theme) -> Figure:
+    """Success and held-out error against TTT steps, wall clock and environment steps: a dot for each budget, joined to
+    those that differ from it in what the axis shows alone. Colours are methods."""
+    spent: list[tuple[str, Callable[[Finding], float], Callable[[Finding], object]]] = [
+        ("TTT steps", lambda each: each.steps, lambda each: each.group),
+        ("wall clock of the adaptation, s", lambda each: each.learn_seconds, lambda each: each.group),
+    ]
+    if len(findings.explorations) > 1:
+        spent.append(
+            ("environment steps", lambda each: each.arm.environment_steps, lambda each: (each.group[:-1], each.steps))
+        )
+    bought: list[tuple[str, Callable[[Finding], float], float]] = [
+        ("success rate", lambda each: each.rate.value, findings.control.rate.value),
+        ("held-out error", lambda each: each.measured("changed"), findings.control.measured("changed")),
+    ]
+    figure = Figure(figsize=(WIDE, 5.2))
+    grid = figure.subplots(len(bought), len(spent), squeeze=False, sharex="col", sharey="row")
+    shown = [each for each in findings.compared if each in findings.measured]
+    looks = _looks(findings.methods, theme)
+    for row, (ylabel, y, start) in enumerate(bought):
+        for column, (xlabel, x, line) in enumerate(spent):
+            axes = grid[row][column]
+            axes.axhline(start, color=theme.neutral, linewidth=1.2, linestyle="--")
+            for method, look in looks.items():
+                _lines(axes, [each for each in shown if each.group.method == method], x, y, line, *look)
+            _logarithmic(axes, [x(each) for each in shown])
+            axes.tick_params(labelbottom=row == len(bought) - 1)
+            if row == len(bought) - 1:
+                axes.set_xlabel(xlabel)
+        grid[row][0].set_ylabel(ylabel)
+    grid[0][0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    names = {method_name(method): Label(0, colour, marker=marker) for method, (colour, marker) in looks.items()}
+    legend(figure, {**names, "control": Label(0, theme.neutral, style="--")})
+    return figure
+
+
+def _lines(
+    axes: Axes,
+    found: Iterable[Finding],
+    x: Callable[[Finding], float],
+    y: Callable[[Finding], float],
+    line: Callable[[Finding], object],
+    colour: str,
+    marker: str,
+) -> None:
+    lines: dict[object, list[tuple[float, float]]] = {}
+    for each in found:
+        lines.setdefault(line(each), []).append((x(each), y(each)))
+    for dots in lines.values():
+        horizontal, vertical = zip(*sorted(dots), strict=True)
+        axes.plot(horizontal, vertical, color=colour, linewidth=0.9, alpha=0.45)
+        axes.plot(horizontal, vertical, marker, color=colour, markersize=4, alpha=0.85)
+
+
+def _logarithmic(axes: Axes, values: list[float]) -> None:
+    """Ticks at few of the values that occur, or where matplotlib likes them if there are many."""
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    distinct = sorted(set(values))
+    if len(distinct) <= 8:
+        axes.set_xticks(distinct, [f"{value:g}" for value in distinct])
+    else:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def tradeoff(sweeps: list[Findings], theme: Theme) -> Figure:
+    """Change of success against change of the held-out error and against drift: a dot for each budget, filled if the
+    acceptance rule accepts it. Colours are methods."""
+    figure = Figure(figsize=(WIDE, 3.9))
+    left, right = figure.subplots(1, 2, sharey=True)
+    looks = _looks((method for findings in sweeps for method in findings.methods), theme)
+    for method, (colour, marker) in looks.items():
+        for findings in sweeps:
+            for each in findings.of_method(method):
+                if each.difference is None or each not in findings.measured:
+                    continue
+                fill = colour if each.accepted else "none"
+                style = {"markerfacecolor": fill, "markeredgecolor": colour, "markersize": 5.5, "alpha": 0.85}
+                left.plot(each.error_change, each.difference.value, marker, **style)
+                right.plot(each.measured("arm_drift"), each.difference.value, marker, **style)
+    for axes in (left, right):
+        axes.axhline(0, color=theme.text, linewidth=1)
+        axes.grid(axis="x")
+    left.axvline(0, color=theme.text, linewidth=1)
+    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value)))
+    left.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    left.set_ylabel("points of success")
+    left.set_xlabel("change of the held-out world-model error")
+    right.set_xlabel("policy drift, mean |Δ arm action|")
+    right.set_xlim(left=0)
+    handles = [_dot(colour, method_name(method), marker) for method, (colour, marker) in looks.items()]
+    handles += [_dot(theme.neutral, "the rule accepts"), _dot(theme.neutral, "it rejects", fill="none")]
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(7, len(handles)), frameon=False, fontsize=10)
+    return figure
+
+
+def _looks(methods: Iterable[str], theme: Theme) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each method."""
+    return {
+        method: (theme.series[number % len(theme.series)], _MARKERS[number % len(_MARKERS)])
+        for number, method in enumerate(dict.fromkeys(methods))
+    }
+
+
+def _dot(colour: str, label: str, marker: str = "o", fill: str = "") -> Line2D:
+    return Line2D([], [], color=colour, marker=marker, markerfacecolor=fill or colour, linestyle="", label=label)

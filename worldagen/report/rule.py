@@ -1,0 +1,95 @@
+"""The acceptance rule's record: what it would have let through, what it would have stopped, and what it cannot know."""
+
+from dataclasses import dataclass
+from statistics import fmean
+
+from worldagen.evaluation.correlation import Correlation, rank_correlation
+from worldagen.report.findings import Finding, Findings
+
+TOLERATED = 0.02
+"""Loss of success that an accepted adaptation may cost."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Evaluated budgets by what the rule makes of them. Where seeds disagree a budget is in neither list."""
+
+    accepted: tuple[Finding, ...]
+    rejected: tuple[Finding, ...]
+
+    @property
+    def losing(self) -> tuple[Finding, ...]:
+        """Accepted budgets that were seen to lose more than is tolerated."""
+        return tuple(each for each in self.accepted if each.difference and each.difference.value < -TOLERATED)
+
+    @property
+    def proven(self) -> tuple[Finding, ...]:
+        """Accepted budgets whose whole interval lies above the tolerated loss."""
+        return tuple(each for each in self.accepted if each.difference and each.difference.low > -TOLERATED)
+
+    @property
+    def harmful(self) -> tuple[Finding, ...]:
+        """Accepted budgets that do worse than the control beyond noise."""
+        return tuple(each for each in self.accepted if each.verdict == "harm")
+
+    @property
+    def averted(self) -> tuple[Finding, ...]:
+        """Rejected budgets that do worse than the control beyond noise."""
+        return tuple(each for each in self.rejected if each.verdict == "harm")
+
+    @property
+    def missed(self) -> tuple[Finding, ...]:
+        """Rejected budgets that do better, or seem to."""
+        return tuple(each for each in self.rejected if each.verdict in ("gain", "candidate"))
+
+    @property
+    def worst(self) -> Finding | None:
+        """The accepted budget that did worst."""
+        return min(self.accepted, key=_difference, default=None)
+
+
+def record(compared: tuple[Finding, ...]) -> Record:
+    """The rule's record over evaluated budgets, of one sweep or of several."""
+    return Record(
+        accepted=tuple(each for each in compared if each.accepted),
+        rejected=tuple(each for each in compared if each.accepts == 0),
+    )
+
+
+def mean_difference(found: tuple[Finding, ...]) -> float:
+    """Average change of success over budgets; there must be one."""
+    return fmean(_difference(each) for each in found)
+
+
+def _difference(finding: Finding) -> float:
+    assert finding.difference
+    return finding.difference.value
+
+
+@dataclass(frozen=True)
+class Predictors:
+    """Rank correlations of what can be measured without success with the change of success, over budgets."""
+
+    loss: Correlation
+    """Of the relative change of the held-out error: negative if a better world model goes with more success."""
+    drift: Correlation
+    """Of the policy's drift: negative if a moved policy goes with less success."""
+
+
+def predictors(sweeps: list[Findings]) -> Predictors | None:
+    """Over all evaluated budgets of the sweeps; None if there are none. The budgets of one way to adapt (its step
+    counts) are one cluster."""
+    found = [
+        (each, (number, each.group))
+        for number, findings in enumerate(sweeps)
+        for each in findings.compared
+        if each in findings.measured
+    ]
+    if not found:
+        return None
+    success = [_difference(each) for each, _ in found]
+    clusters = [cluster for _, cluster in found]
+    return Predictors(
+        loss=rank_correlation([each.error_change for each, _ in found], success, clusters),
+        drift=rank_correlation([each.measured("arm_drift") for each, _ in found], success, clusters),
+    )

@@ -1,0 +1,218 @@
+"""Findings in sentences that the numbers support: a headline, and what must be known to believe it."""
+
+import math
+
+from worldagen.evaluation.correlation import Correlation
+from worldagen.evaluation.statistics import PairedDifference
+from worldagen.report.findings import Finding, Findings
+from worldagen.report.rule import TOLERATED, Predictors, record
+
+
+def headline(findings: Findings) -> str:
+    """One sentence on success: the thing that adaptation is for."""
+    compared, harms = findings.compared, findings.having("harm")
+    if not compared:
+        return "Nothing can be said about success: no arm was evaluated beside the control"
+    among = f"{len(compared)} evaluated arms" if len(compared) > 1 else "one evaluated arm"
+    harming = f"; harm in {len(harms)} of {among}" if harms else ""
+    if findings.having("gain") and (again := findings.confirmed):
+        before, after = 100 * again.control.value, 100 * again.rate.value
+        name = findings.name(again.finding)
+        return f"Adaptation helps, confirmed on fresh initial states: {before:.0f} to {after:.0f} % at {name}{harming}"
+    if candidates := findings.having("candidate"):
+        best = max(candidates, key=lambda each: each.rate.value)
+        return (
+            f"Adaptation may help: {len(candidates)} of {among} "
+            f"{'are candidates' if len(candidates) > 1 else 'is a candidate'}, not confirmed on fresh initial states, "
+            f"{_from_to(findings, best)}{harming}"
+        )
+    if harms:
+        worst = min(harms, key=lambda each: each.rate.value)
+        return f"Adaptation harms the policy in {len(harms)} of {among} and helps in none: {_from_to(findings, worst)}"
+    if not any(each.rate.successes for each in (findings.control, *compared)):
+        return "Neither the control nor any arm solved an episode, so success says nothing here"
+    if findings.smallest_difference is None:
+        return "This sweep is too small to tell whether adaptation changes success"
+    return "No arm’s success differs from the control beyond noise"
+
+
+def statements(findings: Findings) -> list[str]:
+    """What else must be known to believe the headline, most important first."""
+    said = [
+        _power(findings),
+        confirmation(findings),
+        _best_budget(findings),
+        _world_model(findings),
+        rule_in_words(findings),
+        _baseline(findings),
+        *_gaps(findings),
+    ]
+    return [sentence for sentence in said if sentence]
+
+
+def _power(findings: Findings) -> str:
+    if not findings.compared:
+        return ""
+    against = f"{findings.control.rate.episodes} paired episodes per arm"
+    if findings.seeds > 1:
+        against += f", averaged over {findings.seeds} adaptation seeds"
+    if len(findings.compared) > 1:
+        against += f", corrected for {len(findings.compared)} comparisons"
+    if findings.smallest_difference is None:
+        return f"With {against}, this sweep is too small to find any effect on success, however large."
+    return (
+        f"With {against}, the smallest difference that this sweep would find in four of five repeats is about "
+        f"{100 * findings.smallest_difference:.0f} points; smaller effects may exist and stay unseen."
+    )
+
+
+def confirmation(findings: Findings) -> str:
+    """What the fresh initial states said; empty when there were none."""
+    again = findings.confirmed
+    if again is None:
+        return ""
+    size = again.smallest_difference
+    power = (
+        f"a true difference of {100 * size:.0f} points would be found in four of five" if size else "too few to tell"
+    )
+    ending = {"gain": "a confirmed gain", "harm": "a harm"}.get(again.finding.verdict, "not distinguishable from zero")
+    return (
+        f"On {again.control.episodes} fresh initial states {findings.name(again.finding)} makes "
+        f"{interval(again.difference)}, p {p_value(again.difference.p)} (one comparison; {power}): {ending}."
+    )
+
+
+def _best_budget(findings: Findings) -> str:
+    best = findings.best
+    if best is None or best.difference is None or findings.having("gain"):
+        return ""
+    seen = f"{findings.name(best)} ({interval(best.difference)} against the control)"
+    if best.difference.value <= 0:
+        return (
+            f"No arm solved more episodes than the control, so no budget is worth adapting for; the nearest is {seen}."
+        )
+    if best.verdict == "candidate":
+        return (
+            f"Most successful arm: {seen}. A candidate only: it is the luckiest of {len(findings.compared)}, and fresh "
+            "initial states have to confirm it (evaluation.confirm_episodes)."
+        )
+    if best.verdict == "not distinguishable":
+        return f"Most successful arm: {seen}. This is not distinguishable from zero, so no budget can be recommended."
+    return f"Most successful arm of the search: {seen}."
+
+
+def _world_model(findings: Findings) -> str:
+    best, control = findings.best_world_model, findings.results.control.measurement
+    if best is None or control is None:
+        return ""
+    windows = findings.results.exploration.heldout_windows
+    before, after, copy = control.changed, best.measured("changed"), control.copy_changed
+    values = f"{before:.3g} to {after:.3g}, copying the last frame {copy:.3g}"
+    if best.error_change >= 0:
+        return f"The world model did not improve in any arm (changed patches, {windows} held-out windows: {values})."
+    return (
+        f"The world model’s held-out error on changed patches falls by up to {-100 * best.error_change:.0f} % "
+        f"({values}; {findings.name(best)}; {windows} windows, one draw, no interval)."
+    )
+
+
+def rule_in_words(findings: Findings) -> str:
+    """What the acceptance rule makes of the evaluated arms; empty when there are none."""
+    found = record(findings.compared)
+    if not findings.compared or findings.having("rejected"):
+        count = len(findings.having("rejected"))
+        return f"The acceptance rule kept the base model in {count} of {len(findings.arms)} arms." if count else ""
+    said = f"The acceptance rule would accept {len(found.accepted)} of {len(findings.compared)} arms"
+    if found.worst and found.worst.difference:
+        said += (
+            f", of which {len(found.losing)} lost more than {100 * TOLERATED:.0f} points "
+            f"(the worst {interval(found.worst.difference)})"
+        )
+    if found.averted:
+        said += f"; it would avert {len(found.averted)} of {len(found.averted) + len(found.harmful)} harms"
+    return said + "."
+
+
+def predictors_in_words(found: Predictors) -> list[str]:
+    """Whether held-out world-model error and drift tell the change of success."""
+    loss, drift = found.loss, found.drift
+    errors, drifts = _tendency(loss, "lower error", loss.value < 0), _tendency(drift, "more drift", drift.value > 0)
+    return [
+        f"Held-out world-model error and success: {correlation(loss)}. {errors}",
+        f"Policy drift and success: {correlation(drift)}. {drifts}",
+    ]
+
+
+def _tendency(found: Correlation, what: str, better: bool) -> str:
+    if math.isnan(found.value):
+        return "One of the two never varies."
+    if not found.distinguishable:
+        return f"Neither sign can be ruled out, so {what} says nothing about success here."
+    return f"Arms of {what} tend to succeed {'more' if better else 'less'} often."
+
+
+def correlation(found: Correlation) -> str:
+    """A rank correlation with its interval."""
+    if math.isnan(found.value):
+        return f"no rank correlation over {found.arms} arms"
+    numbers = [f"{value:+.2f}".replace("-", "−") for value in (found.value, found.low, found.high)]
+    between = (
+        f" [{numbers[1]}, {numbers[2]}]" if not math.isnan(found.low) else ", too few ways to adapt for an interval"
+    )
+    return f"rank correlation {numbers[0]}{between} over {found.arms} arms of {found.clusters} ways to adapt"
+
+
+def _baseline(findings: Findings) -> str:
+    measured, rate = findings.results.control.measurement, findings.control.rate
+    if measured and measured.changed >= measured.copy_changed:
+        return (
+            "The pretrained world model is no better than copying the last frame on the patches that change; "
+            "what adapts here is not yet a working world model."
+        )
+    if rate.successes == 0 and rate.episodes:
+        return "The control never succeeds, so this sweep cannot show harm to the policy, only gains."
+    if rate.successes == rate.episodes and rate.episodes:
+        return "The control always succeeds, so this sweep cannot show gains, only harm."
+    return ""
+
+
+def _gaps(findings: Findings) -> list[str]:
+    found = []
+    if failed := findings.having("failed"):
+        found.append(f"{len(failed)} of {len(findings.arms)} arms failed; the table below gives the reason.")
+    if waiting := findings.having("not evaluated"):
+        found.append(f"{len(waiting)} of {len(findings.arms)} arms were not evaluated.")
+    broken = sum(
+        not ended(outcome.status) for each in findings.everything for arm in each.arms for outcome in arm.outcomes
+    )
+    if broken:
+        found.append(f"{broken} evaluation episodes crashed or timed out and count as failures.")
+    if lost := findings.results.exploration.lost:
+        found.append(f"{lost} exploratory episodes crashed or timed out and are missing.")
+    return found
+
+
+def ended(status: str) -> bool:
+    """Whether an episode ran to its end."""
+    return status in ("success", "failure")
+
+
+def interval(difference: PairedDifference) -> str:
+    """A difference with its interval, in percentage points."""
+    return f"{points(difference.value)} points [{points(difference.low)}, {points(difference.high)}]"
+
+
+def points(share: float) -> str:
+    """A difference of rates in percentage points, signed, with a true minus sign."""
+    rounded = round(100 * share)
+    return f"{rounded:+d}".replace("-", "−") if rounded else "0"
+
+
+def p_value(p: float) -> str:
+    """With its sign of relation: `= 0.032`, `< 0.001`."""
+    return f"= {p:.2g}" if p >= 0.001 else "< 0.001"
+
+
+def _from_to(findings: Findings, other: Finding) -> str:
+    before, after = findings.control.rate.value, other.rate.value
+    return f"{100 * before:.0f} to {100 * after:.0f} % at {findings.name(other)}"
