@@ -18,7 +18,7 @@ FLOORS = [
     {"evaluation"},
     {"ttt", "training", "report"},
     {"sweep"},
-    {"doctor"},
+    {"doctor", "study"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(Path("worldagen").rglob("*.py"))

@@ -1,6 +1,6 @@
 """Settings: what there is (schema), named model sizes (presets), how they are read (loading) and checked (checks)."""
 
-from worldagen.config.loading import load
+from worldagen.config.loading import changed, load
 from worldagen.config.paths import in_ray_job, run_path
 from worldagen.config.presets import PRESETS
 from worldagen.config.schema import (
@@ -14,6 +14,7 @@ from worldagen.config.schema import (
     ModelConfig,
     PoolConfig,
     PretrainConfig,
+    StudyConfig,
     TrackingConfig,
     TTTConfig,
     content_key,
@@ -33,8 +34,10 @@ __all__ = [
     "ModelConfig",
     "PoolConfig",
     "PretrainConfig",
+    "StudyConfig",
     "TTTConfig",
     "TrackingConfig",
+    "changed",
     "content_key",
     "flat",
     "in_ray_job",

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,20 @@ def load(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Con
     if preset not in PRESETS:
         raise ConfigError(f"model.preset={preset!r} is unknown; {suggest(str(preset), list(PRESETS))}")
     base = OmegaConf.merge(OmegaConf.structured(Config), {"model": {**PRESETS[preset], "preset": preset}})
+    return _merged(base, given)
+
+
+def changed(config: Config, changes: Mapping[str, Any], where: str) -> Config:
+    """`config` with nested `changes`, checked. Raises ConfigError as `load` does, naming `where` they come from."""
+    given: Any = OmegaConf.create(dict(changes))
+    _wrap_single_values(given)
+    try:
+        return _merged(OmegaConf.structured(config), given)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _merged(base: Any, given: Any) -> Config:
     try:
         config: Any = OmegaConf.to_object(OmegaConf.merge(base, given))
     except ConfigKeyError as error:

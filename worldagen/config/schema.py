@@ -326,6 +326,13 @@ class EvaluationConfig:
 
 
 @dataclass
+class StudyConfig:
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Sweeps of a study (pipelines/study.py) by name, each with the settings that are its own, e.g. in a file
+    `camera: {env: {shifts: {camera: 0.5}}}`; whatever they do not name is the study's."""
+
+
+@dataclass
 class TrackingConfig:
     mlflow_uri: str = ""
     """MLflow tracking URI; empty means sqlite in the run folder."""
@@ -354,6 +361,7 @@ class Config:
     explore: ExploreConfig = field(default_factory=ExploreConfig)
     ttt: TTTConfig = field(default_factory=TTTConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    study: StudyConfig = field(default_factory=StudyConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 

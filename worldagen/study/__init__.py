@@ -1,0 +1,1 @@
+"""A study: one sweep for each of several settings, read together."""

@@ -1,0 +1,48 @@
+"""A configuration's sweep from beginning to end: whatever an earlier run of its folder finished is read back."""
+
+from pathlib import Path
+
+from worldagen.cluster import connect
+from worldagen.config import Config
+from worldagen.envs.suites import in_words, prepare_env
+from worldagen.report.page import write_report
+from worldagen.results import SweepResults
+from worldagen.rollout.demos import collect
+from worldagen.run_folder import open_run_folder
+from worldagen.sweep.plan import Unit, given_checkpoint, plan_unit
+from worldagen.sweep.run import run_sweep
+from worldagen.sweep.tracking import log_results
+from worldagen.tracking import mlflow_log
+from worldagen.training.ray_train import pretrain
+
+REPORT = Path("report") / "index.html"
+"""In the run folder."""
+
+
+def complete_sweep(config: Config) -> SweepResults:
+    """The sweep's results: read back if nothing is missing or failed, else with what is missing run and the report
+    written. Raises ConfigError for whatever would stop the sweep and can be known before."""
+    unit = plan_unit(config)
+    folder = open_run_folder(config)
+    file = folder / "results.json"
+    results = SweepResults.load(file) if file.exists() and (folder / REPORT).exists() else None
+    return sweep(config, folder, unit, file) if results is None or results.failed else results
+
+
+def sweep(config: Config, folder: Path, unit: Unit, file: Path) -> SweepResults:
+    """Run what is missing, on Ray; write results and report; tell MLflow."""
+    env = prepare_env(config.env)
+    connect(config)
+    print(f"{in_words(env)}; results in {folder}")
+    tracked = mlflow_log.open_sweep(config, folder.name)
+    if config.checkpoint:
+        checkpoint = given_checkpoint(config)
+    else:
+        if not (config.demos_dir or config.pretrain.data):
+            collect(config, env, tuple(unit.instructions))
+        checkpoint = pretrain(config, tracked)
+    results = run_sweep(config, folder, unit, env, checkpoint, tracked)
+    results.save(file)
+    write_report(results, folder)
+    log_results(tracked, folder, results)
+    return results
