@@ -8,7 +8,7 @@ from scipy.stats import bootstrap, rankdata
 
 from worldagen.evaluation.statistics import ALPHA
 
-_RESAMPLES = 999
+_RESAMPLES = 1_999
 FEWEST_CLUSTERS = 4
 """Below this a bootstrap over clusters has too little to draw from for an interval."""
 
@@ -33,28 +33,32 @@ def rank_correlation(x: Sequence[float], y: Sequence[float], clusters: Sequence[
     """Spearman's correlation of `x` and `y` with a 95 % percentile bootstrap interval.
 
     What is drawn are whole `clusters` (one name per point), because points of one cluster resemble each other: the
-    snapshots of one adaptation do. Raises ValueError when the three differ in length.
+    snapshots of one adaptation do. Ranks stay those among all points. Raises ValueError if the three differ in length.
     """
-    points = np.column_stack([x, y]) if len(x) == len(y) == len(clusters) else None
-    if points is None:
+    if not len(x) == len(y) == len(clusters):
         raise ValueError(f"x, y and clusters differ in length: {len(x)}, {len(y)}, {len(clusters)}")
     names = list(dict.fromkeys(clusters))
-    members = [np.flatnonzero([cluster == name for cluster in clusters]) for name in names]
-    value, low, high = _spearman(points), np.nan, np.nan
-    if len(names) >= FEWEST_CLUSTERS and not np.isnan(value):
+    own = np.array([[cluster == name for cluster in clusters] for name in names], float)
+    a, b = rankdata(x), rankdata(y)
+    sums = own @ np.stack([np.ones_like(a), a, b, a * a, b * b, a * b], axis=1)  # all that a correlation is made of
+    varies = len(x) > 1 and np.ptp(a) > 0 and np.ptp(b) > 0
+    value = float(_correlation(sums.sum(0))) if varies else np.nan
+    low, high = np.nan, np.nan
+    if len(names) >= FEWEST_CLUSTERS and varies:
+        found = bootstrap(
+            (np.arange(len(names)),),
+            lambda drawn, axis: _correlation(sums[drawn].sum(axis - 1)),
+            n_resamples=_RESAMPLES,
+            method="percentile",
+            confidence_level=1 - ALPHA,
+            rng=0,
+        ).confidence_interval
+        low, high = found.low, found.high
+    return Correlation(arms=len(x), clusters=len(names), value=value, low=float(low), high=float(high))
 
-        def drawn(chosen: np.ndarray) -> float:
-            return _spearman(points[np.concatenate([members[index] for index in chosen])])
 
-        draws = bootstrap(
-            (np.arange(len(names)),), drawn, n_resamples=_RESAMPLES, vectorized=False, method="percentile", rng=0
-        ).bootstrap_distribution
-        low, high = np.nanquantile(draws, [ALPHA / 2, 1 - ALPHA / 2])  # a draw of one and the same cluster has no value
-    return Correlation(arms=len(points), clusters=len(names), value=value, low=float(low), high=float(high))
-
-
-def _spearman(points: np.ndarray) -> float:
-    if len(points) < 2:
-        return float("nan")
-    ranks = rankdata(points, axis=0)
-    return float("nan") if np.any(np.ptp(ranks, axis=0) == 0) else float(np.corrcoef(ranks.T)[0, 1])
+def _correlation(sums: np.ndarray) -> np.ndarray:
+    """Pearson's from (..., 6) sums of 1, a, b, a², b², ab; 0 where one of the two does not vary."""
+    count, a, b, aa, bb, ab = np.moveaxis(sums, -1, 0)
+    spread = np.sqrt(np.maximum((count * aa - a * a) * (count * bb - b * b), 0.0))
+    return np.where(spread > 0, (count * ab - a * b) / np.where(spread > 0, spread, 1.0), 0.0)

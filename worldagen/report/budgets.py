@@ -33,12 +33,12 @@ def budget_curves(findings: Findings, theme: Theme) -> Figure:
     figure = Figure(figsize=(WIDE, 5.2))
     grid = figure.subplots(len(bought), len(spent), squeeze=False, sharex="col", sharey="row")
     shown = [each for each in findings.compared if each in findings.measured]
-    looks = _looks(findings.methods, theme)
+    look_of = looks(findings.methods, theme)
     for row, (ylabel, y, start) in enumerate(bought):
         for column, (xlabel, x, line) in enumerate(spent):
             axes = grid[row][column]
             axes.axhline(start, color=theme.neutral, linewidth=1.2, linestyle="--")
-            for method, look in looks.items():
+            for method, look in look_of.items():
                 _lines(axes, [each for each in shown if each.group.method == method], x, y, line, *look)
             _logarithmic(axes, [x(each) for each in shown])
             axes.tick_params(labelbottom=row == len(bought) - 1)
@@ -46,7 +46,7 @@ def budget_curves(findings: Findings, theme: Theme) -> Figure:
                 axes.set_xlabel(xlabel)
         grid[row][0].set_ylabel(ylabel)
     grid[0][0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    names = {method_name(method): Label(0, colour, marker=marker) for method, (colour, marker) in looks.items()}
+    names = {method_name(method): Label(0, colour, marker=marker) for method, (colour, marker) in look_of.items()}
     legend(figure, {**names, "control": Label(0, theme.neutral, style="--")})
     return figure
 
@@ -85,8 +85,8 @@ def tradeoff(sweeps: list[Findings], theme: Theme) -> Figure:
     acceptance rule accepts it. Colours are methods."""
     figure = Figure(figsize=(WIDE, 3.9))
     left, right = figure.subplots(1, 2, sharey=True)
-    looks = _looks((method for findings in sweeps for method in findings.methods), theme)
-    for method, (colour, marker) in looks.items():
+    look_of = looks((method for findings in sweeps for method in findings.methods), theme)
+    for method, (colour, marker) in look_of.items():
         for findings in sweeps:
             for each in findings.of_method(method):
                 if each.difference is None or each not in findings.measured:
@@ -105,13 +105,13 @@ def tradeoff(sweeps: list[Findings], theme: Theme) -> Figure:
     left.set_xlabel("change of the held-out world-model error")
     right.set_xlabel("policy drift, mean |Δ arm action|")
     right.set_xlim(left=0)
-    handles = [_dot(colour, method_name(method), marker) for method, (colour, marker) in looks.items()]
+    handles = [_dot(colour, method_name(method), marker) for method, (colour, marker) in look_of.items()]
     handles += [_dot(theme.neutral, "the rule accepts"), _dot(theme.neutral, "it rejects", fill="none")]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(7, len(handles)), frameon=False, fontsize=10)
     return figure
 
 
-def _looks(methods: Iterable[str], theme: Theme) -> dict[str, tuple[str, str]]:
+def looks(methods: Iterable[str], theme: Theme) -> dict[str, tuple[str, str]]:
     """Colour and marker of each method."""
     return {
         method: (theme.series[number % len(theme.series)], _MARKERS[number % len(_MARKERS)])

@@ -14,9 +14,7 @@ def setting_configs(config: Config) -> dict[str, Config]:
     could have.
     """
     if not config.study.settings:
-        raise ConfigError(
-            "study.settings is empty; name at least one, e.g. study.settings.camera.env.shifts.camera=0.5"
-        )
+        raise ConfigError("study.settings is empty; name one, e.g. study.settings.camera.env.shifts.camera=0.5")
     return {name: _setting(config, name) for name in config.study.settings}
 
 

@@ -1,0 +1,48 @@
+"""A study: one sweep for each of `study.settings`, then a page and a Markdown file about all of them.
+
+Every setting has a run folder of its own inside run_dir, where the sweep's own report lies. The same command resumes;
+what is finished is read back. The page is written anew after each setting.
+"""
+
+import sys
+
+from worldagen.cli import main
+from worldagen.config import Config, run_path
+from worldagen.study.page import write_study
+from worldagen.study.plan import setting_configs
+from worldagen.study.summary import load_study, summarise
+from worldagen.sweep.complete import complete_sweep
+from worldagen.sweep.plan import describe, given_checkpoint, plan_unit
+
+
+def run(config: Config) -> None:
+    given_checkpoint(config)  # a base pretrained in each setting would be another one each time
+    configs = setting_configs(config)
+    for each in configs.values():
+        plan_unit(each)
+    failed = []
+    for number, (name, each) in enumerate(configs.items(), start=1):
+        print(f"setting {name}, {number} of {len(configs)}")
+        failed += [f"  {name}: {arm.name}: {arm.error}" for arm in complete_sweep(each).failed]
+        print(f"study: {write(config, list(configs))}")
+    if failed:
+        sys.exit("\n".join([f"error: {len(failed)} arms failed; the study shows the others", *failed]))
+
+
+def write(config: Config, names: list[str]) -> str:
+    """The page about those settings that have results; its path."""
+    folder = run_path(config)
+    results = load_study(folder, names)
+    waiting = [name for name in names if name not in results]
+    command = f"python {' '.join(sys.argv)}"
+    return str(write_study(summarise(folder.name, results), folder, waiting=waiting, command=command))
+
+
+def describe_study(config: Config) -> str:
+    """The plan of every setting. Starts nothing. Raises ConfigError as `run` does."""
+    given_checkpoint(config)
+    return "\n\n".join(f"{name}\n{describe(each)}" for name, each in setting_configs(config).items())
+
+
+if __name__ == "__main__":
+    main(run, doc=__doc__, dry_run=describe_study)

@@ -1,0 +1,157 @@
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from synthetic_results import make_results
+
+from pipelines import study as pipeline
+from worldagen.config import Config, ConfigError, StudyConfig, load
+from worldagen.results import SweepResults
+from worldagen.study.document import Document, Section, Table, to_markdown
+from worldagen.study.page import to_html, write_study
+from worldagen.study.plan import setting_configs
+from worldagen.study.sections import document
+from worldagen.study.summary import Study, summarise
+from worldagen.study.words import sentences
+
+EFFECTS = {"unshifted": 0.0, "camera_half": 0.3, "friction": -0.3}
+"""Of the confirmed arm."""
+
+
+def setting(folder: Path, name: str) -> SweepResults:
+    shifts = {"camera_half": {"camera": 0.5}, "friction": {"friction": 1.0}}.get(name, {})
+    results = make_results(
+        folder,
+        effect=-0.4,
+        media=False,
+        failed=name == "friction",
+        methods=("plain", "anchored"),
+        confirmed=EFFECTS[name],
+    )
+    config = {**results.config, "env": {**results.config["env"], "shifts": shifts}}
+    return dataclasses.replace(results, config=config)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SweepResults]:
+    folder = tmp_path_factory.mktemp("study")
+    return {name: setting(folder, name) for name in EFFECTS}
+
+
+@pytest.fixture(scope="module")
+def study(results: dict[str, SweepResults]) -> Study:
+    return summarise("calvin", results)
+
+
+def row(made: Document, section: str, first: str) -> tuple[str, ...]:
+    """The row that begins with `first`."""
+    found = next(each for each in made.sections if each.title.startswith(section))
+    tables = [part for part in found.parts if isinstance(part, Table)]
+    return next(cells for table in tables for cells in table.rows if cells[0] == first)
+
+
+def test_settings_differ_in_what_they_name_alone() -> None:
+    config = load(
+        overrides=["run_dir=runs/s", "study.settings.camera.env.shifts.camera=0.5", "study.settings.few.ttt.steps=3"]
+    )
+    configs = setting_configs(config)
+    assert [each.run_dir for each in configs.values()] == ["runs/s/camera", "runs/s/few"]
+    assert configs["camera"].env.shifts == {"camera": 0.5} and configs["few"].env.shifts == {}
+    assert configs["few"].ttt.steps == [3] and configs["camera"].ttt.steps == config.ttt.steps
+    assert all(each.study == StudyConfig() for each in configs.values()), "or a new setting would refuse old folders"
+
+
+@pytest.mark.parametrize(
+    "overrides,message",
+    [
+        ([], "study.settings is empty"),
+        (["study.settings.camera.env.shfits.camera=1"], r"study\.settings\.camera: .*did you mean 'env\.shifts'"),
+        (["study.settings.a.run_dir=runs/b"], "study.settings.a sets run_dir"),
+        (["study.settings.a.ttt.rank=0"], "study.settings.a: ttt.rank"),
+    ],
+)
+def test_impossible_settings_are_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        setting_configs(load(overrides=overrides))
+
+
+def test_name_that_is_no_folder_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a setting's name is a folder's too"):
+        setting_configs(Config(study=StudyConfig(settings={"../camera": {}})))
+
+
+def test_study_needs_a_checkpoint() -> None:
+    with pytest.raises(ConfigError, match="checkpoint is not set"):
+        pipeline.run(load(overrides=["study.settings.camera.env.shifts.camera=0.5"]))
+
+
+def test_confirmations_are_corrected_over_settings(study: Study) -> None:
+    ps = {each.name: each.confirmed.difference for each in study.settings if each.confirmed}
+    assert ps["camera_half"].p_corrected >= ps["camera_half"].p
+    assert [each.name for each in study.confirmed_as(better=True)] == ["camera_half"]
+    assert [each.name for each in study.confirmed_as(better=False)] == ["friction"]
+
+
+def test_all_settings_together_are_one_comparison(study: Study) -> None:
+    assert study.together and study.together.episodes == 3 * 120
+    separate = [each.confirmed.difference.value for each in study.settings if each.confirmed]
+    assert study.together.value == pytest.approx(sum(separate) / 3)
+
+
+def test_findings_tell_gains_and_harms_alike(study: Study) -> None:
+    said = " ".join(sentences(study))
+    assert "gains in 1 of 3 settings; camera_half: +" in said
+    assert "It harms in 1 (friction)." in said
+    assert re.search(r"plain \d+ of \d+, anchored 0 of \d+ arms", said)
+    assert "Held-out world-model error where cameras see the shift: camera_half −33 %: at least 20 % in each." in said
+
+
+def test_reduction_that_falls_short_is_said(results: dict[str, SweepResults]) -> None:
+    few = dataclasses.replace(results["camera_half"], arms=results["camera_half"].arms[:1], confirmation=None)
+    said = " ".join(sentences(summarise("calvin", {"camera_half": few})))
+    assert "less than 20 % in camera_half" in said
+    assert "Nothing was confirmed on fresh initial states" in said
+
+
+def test_rule_is_counted_over_all_settings(study: Study) -> None:
+    rule = study.rule
+    assert len(rule.accepted) + len(rule.rejected) == len(study.compared) == 35
+    made = document(study, {}, [], "python pipelines/study.py")
+    every = row(made, "The acceptance rule", "all")
+    assert every[1] == f"{len(rule.accepted)} of 35"
+    assert every[-2] == f"{len(rule.averted)} of {len(rule.averted) + len(rule.harmful)}"
+
+
+def test_harmless_budget_is_smaller_than_the_least_that_harms(study: Study) -> None:
+    made = document(study, {}, [], "python pipelines/study.py")
+    plain = row(made, "Which methods", "unshifted")
+    harms = [each for each in study.settings[0].findings.of_method("plain") if each.verdict == "harm"]
+    assert harms, "the made-up sweep must harm somewhere"
+    rate, count = re.fullmatch(r"lr ([\d.e-]+), (\d+) steps?", plain[-1]).groups()  # type: ignore[union-attr]
+    assert all(each.steps > int(count) or each.group.learning_rate > float(rate) for each in harms)
+
+
+def test_markdown_and_page_show_the_same(study: Study, tmp_path: Path) -> None:
+    page = write_study(study, tmp_path, waiting=["light"], command="python pipelines/study.py run_dir=runs/calvin")
+    markdown, html = (tmp_path / "study.md").read_text(), page.read_text()
+    shown = re.findall(r"!\[[^]]*\]\((\w+\.png)\)", markdown)
+    assert len(shown) == 4 and all((tmp_path / name).stat().st_size > 10_000 for name in shown)
+    assert html.count("data:image/png") == 2 * len(shown) and not re.search(r"https?://|<script", html)
+    for words in ("No results yet of light", "Can it be known without counting successes?", "camera 0.5"):
+        assert words in markdown and words in html
+    assert "python pipelines/study.py run_dir=runs/calvin" in markdown
+    widths = {line.count(" | ") for line in markdown.splitlines() if line.startswith("| setting | arms")}
+    assert len(widths) <= 1
+
+
+def test_cells_cannot_break_the_table() -> None:
+    made = Document("t", (), (Section("s", (Table(("a", "b"), (("x|y", "<b>"),)),)),), "o")
+    assert "| x\\|y | <b> |" in to_markdown(made)
+    assert "&lt;b&gt;" in to_html(made)
+
+
+def test_pipeline_writes_what_there_is(results: dict[str, SweepResults], tmp_path: Path) -> None:
+    results["unshifted"].save(tmp_path / "unshifted" / "results.json")
+    path = pipeline.write(Config(run_dir=str(tmp_path)), ["unshifted", "camera_half"])
+    assert "No results yet of camera_half" in Path(path).read_text()

@@ -1,0 +1,287 @@
+"""The study's tables and sentences, made from its summary."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+from worldagen.evaluation.statistics import Rate
+from worldagen.report.figures import Picture
+from worldagen.report.findings import Finding, method_name, steps
+from worldagen.report.rule import TOLERATED, mean_difference, predictors, record
+from worldagen.report.words import correlation, interval, p_value
+from worldagen.study.document import Document, Plot, Section, Table
+from worldagen.study.summary import SettingFindings, Study
+from worldagen.study.words import fine, percent, sentences
+
+NONE = "–"
+
+
+def document(study: Study, pictures: Mapping[str, Picture], waiting: Iterable[str], command: str) -> Document:
+    """The whole study in words, tables and pictures. `waiting` are settings that have no results yet."""
+    missing = [f"No results yet of {', '.join(waiting)}."] if (waiting := list(waiting)) else []
+    makers: list[Callable[[Study, Mapping[str, Picture]], Section | None]] = [
+        _what, _confirmation, _search, _world_model, _prediction, _rule, _single
+    ]  # fmt: skip
+    return Document(
+        title=f"Study {study.name}: does test-time training help?",
+        findings=(*missing, *sentences(study)),
+        sections=tuple(section for make in makers if (section := make(study, pictures))),
+        origin=f"Written by `{command}`; the same command resumes an interrupted study and repeats nothing.",
+    )
+
+
+def _what(study: Study, pictures: Mapping[str, Picture]) -> Section:
+    rows = []
+    for each in study.settings:
+        results, findings = each.results, each.findings
+        rows.append(
+            (
+                each.name,
+                f"{results.suite} ({results.assets})",
+                each.shift,
+                _rate(findings.control.rate),
+                str(len(findings.arms)),
+                str(findings.control.rate.episodes),
+                str(each.confirmed.control.episodes) if each.confirmed else NONE,
+                ", ".join(map(str, findings.explorations)),
+                f"{results.config['seed']}; {', '.join(map(str, results.config['ttt'].get('seeds', [0])))}",
+                _power(findings.smallest_difference),
+            )
+        )
+    header = (
+        "setting", "suite (assets)", "shift", "control", "arms", "episodes", "fresh episodes", "explored", "seeds",
+        "finds",
+    )  # fmt: skip
+    first = study.settings[0].results
+    ttt = first.config["ttt"]
+    text = (
+        f"Base weights `{', '.join(sorted({each.results.checkpoint for each in study.settings}))}`; methods "
+        f"{', '.join(method_name(name) for name in study.methods)}; steps {_listed(ttt['steps'])}; learning rates "
+        f"{_listed(ttt['learning_rate'])}; ranks {_listed(ttt['rank'])}; tasks "
+        f"{', '.join(task.replace('_', ' ') for task in first.tasks)}."
+    )
+    note = (
+        "Control: success of the base model in that setting, 95 % Wilson interval. Seeds: of the run; of the "
+        "adaptation. Finds: smallest true difference that the search finds in four of five repeats, corrected for its "
+        "number of arms."
+    )
+    return Section("What was run", (text, Table(header, tuple(rows), note)))
+
+
+def _confirmation(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
+    if not study.confirmed:
+        return None
+    rows = []
+    for each in study.confirmed:
+        again = each.confirmed
+        assert again
+        rows.append(
+            (
+                each.name,
+                each.findings.name(again.finding),
+                "accepts" if again.finding.accepted else "rejects",
+                interval(again.finding.difference) if again.finding.difference else NONE,
+                _rate(again.control),
+                _rate(again.rate),
+                interval(again.difference),
+                p_value(again.difference.p).removeprefix("= "),
+                p_value(again.difference.p_corrected).removeprefix("= "),
+                _power(again.smallest_difference),
+            )
+        )
+    header = (
+        "setting", "best arm of the search", "rule", "in the search", "control, fresh", "arm, fresh", "difference", "p",
+        "p, Holm", "finds",
+    )  # fmt: skip
+    note = "Holm: over the settings. Finds: smallest true difference found in four of five repeats, uncorrected."
+    return Section("On fresh initial states", (*_plot("confirmations", pictures), Table(header, tuple(rows), note)))
+
+
+def _search(study: Study, pictures: Mapping[str, Picture]) -> Section:
+    rows = []
+    for each in study.settings:
+        for method in each.findings.methods:
+            rows.append((each.name, *_method_row(each, method)))
+    header = (
+        "setting", "method", "arms", "gains, candidates", "harms", "failed", "best", "worst", "largest harmless budget",
+    )  # fmt: skip
+    note = (
+        "Points to the control with 95 % intervals, not corrected for having picked the best and the worst of several. "
+        "A gain is one by the setting's own confirmation; above it is corrected for the number of settings. "
+        "Largest harmless budget: the most steps at the highest learning rate at which no arm of the method was worse "
+        "than the control beyond noise; with few episodes noise hides much."
+    )
+    table = Table(header, tuple(rows), note)
+    return Section("Which methods and budgets gain, which harm", (*_plot("success", pictures), table))
+
+
+def _method_row(setting: SettingFindings, method: str) -> tuple[str, ...]:
+    findings = setting.findings
+    own = findings.of_method(method)
+    compared = [each for each in own if each.difference]
+    best = max(compared, key=lambda each: each.rate.value, default=None)
+    worst = min(compared, key=lambda each: each.rate.value, default=None)
+    verdicts = [each.verdict for each in own]
+    return (
+        method_name(method),
+        str(len(own)),
+        f"{verdicts.count('gain')}, {verdicts.count('candidate') + verdicts.count('not confirmed')}",
+        str(verdicts.count("harm")),
+        str(verdicts.count("failed")),
+        _budget(best),
+        _budget(worst),
+        _harmless(compared),
+    )
+
+
+def _harmless(compared: list[Finding]) -> str:
+    harmed = [each for each in compared if each.verdict == "harm"]
+    safe = [
+        each
+        for each in compared
+        if not any(
+            other.steps <= each.steps and other.group.learning_rate <= each.group.learning_rate for other in harmed
+        )
+    ]
+    largest = max(safe, key=lambda each: each.steps * each.group.learning_rate, default=None)
+    return f"lr {largest.group.learning_rate:g}, {steps(largest.steps)}" if largest else "none"
+
+
+def _world_model(study: Study, pictures: Mapping[str, Picture]) -> Section:
+    rows = []
+    for each in study.settings:
+        control, best, safe = each.findings.control, each.findings.best_world_model, each.lowest_accepted
+        measured = each.results.control.measurement
+        if measured is None or best is None:
+            continue
+        rows.append(
+            (
+                each.name,
+                "yes" if each.seen else "no",
+                f"{control.measured('changed'):.3f}",
+                f"{measured.copy_changed:.3f}",
+                f"{best.measured('changed'):.3f} ({percent(best.error_change)})",
+                each.findings.name(best),
+                f"{percent(safe.error_change)}" if safe else NONE,
+                each.findings.name(safe) if safe else NONE,
+            )
+        )
+    header = (
+        "setting", "cameras see it", "base", "copying", "lowest", "by", "lowest accepted", "by",
+    )  # fmt: skip
+    note = "Mean squared error of the next observation on held-out exploration, patches that change, normalised pixels."
+    return Section("What it does to the world model", (*_plot("error", pictures), Table(header, tuple(rows), note)))
+
+
+def _prediction(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
+    rows = []
+    every = [("all", study.findings)]
+    every += [(each.name, [each.findings]) for each in study.settings] if len(study.settings) > 1 else []
+    for name, findings in every:
+        if found := predictors(findings):
+            rows.append((name, correlation(found.loss), correlation(found.drift)))
+    if not rows:
+        return None
+    note = (
+        "Spearman's rank correlations over arms with 95 % intervals from a bootstrap over ways to adapt, for the step "
+        "counts of one resemble each other. Negative: a lower error, or less drift, goes with more success."
+    )
+    table = Table(("setting", "change of held-out error and success", "drift and success"), tuple(rows), note)
+    return Section("Can it be known without counting successes?", (*_plot("tradeoff", pictures), table))
+
+
+def _rule(study: Study, pictures: Mapping[str, Picture]) -> Section:
+    rows = []
+    for name, compared in [(each.name, each.findings.compared) for each in study.settings] + [("all", study.compared)]:
+        found = record(compared)
+        worst = interval(found.worst.difference) if found.worst and found.worst.difference else NONE
+        rows.append(
+            (
+                name,
+                f"{len(found.accepted)} of {len(compared)}",
+                _mean(found.accepted),
+                str(len(found.losing)),
+                str(len(found.proven)),
+                worst,
+                _mean(found.rejected),
+                f"{len(found.averted)} of {len(found.averted) + len(found.harmful)}",
+                str(len(found.missed)),
+            )
+        )
+    limit = f"{100 * TOLERATED:.0f} points"
+    header = (
+        "setting", "accepted", "their mean", f"lost more than {limit}", f"shown to lose less than {limit}",
+        "worst accepted", "mean of the rejected", "harms averted", "gains or candidates missed",
+    )  # fmt: skip
+    ttt = study.settings[0].results.config["ttt"]
+    text = (
+        f"The rule uses an adapter only if its held-out error on changed patches falls by more than "
+        f"{100 * ttt.get('accept_gain', 0.0):g} % and the policy drifts by at most {ttt.get('accept_drift', 0.0):g}. "
+        "It knows nothing of success."
+    )
+    note = "Differences as seen in the search. Neither lost more nor shown to lose less: undecided at this sample size."
+    return Section("The acceptance rule", (text, Table(header, tuple(rows), note)))
+
+
+def _single(study: Study, pictures: Mapping[str, Picture]) -> Section:
+    rows = tuple(
+        (
+            each.name,
+            f"`{each.name}/report/index.html`",
+            f"{each.results.exploration.environment_steps}",
+            ", ".join(
+                f"{name.replace('_', ' ')} {share:.2f}" for name, share in each.results.exploration.coverage.items()
+            )
+            or NONE,
+            f"{each.findings.arms[-1].learn_seconds:.0f} s" if each.findings.arms else NONE,
+            f"{sum(each.results.seconds.values()) / 60:.0f} min",
+        )
+        for each in study.settings
+    )
+    header = ("setting", "report, in the study's folder", "environment steps", "coverage", "longest adaptation", "work")
+    return Section("Every setting by itself", (Table(header, rows, "Work: seconds of all processes added up."),))
+
+
+def _coverage(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {share:.2f}" for name, share in shares.items()) or NONE
+
+
+def _plot(name: str, pictures: Mapping[str, Picture]) -> tuple[Plot, ...]:
+    return (Plot(name, pictures[name], CAPTIONS[name]),) if name in pictures else ()
+
+
+CAPTIONS = {
+    "confirmations": "The best arm of each search against the control on fresh initial states, 95 % intervals. Filled: "
+    "distinguishable from zero after Holm over the settings.",
+    "success": "Change of success over TTT steps in the search, a line for each way to adapt.",
+    "error": "Change of the held-out world-model error over TTT steps, a line for each way to adapt.",
+    "tradeoff": "Change of success against change of the world-model error and against policy drift, a dot for each "
+    "arm of every setting. Filled: the acceptance rule would use it.",
+}
+"""By the name of the picture."""
+
+
+def _budget(finding: Finding | None) -> str:
+    if finding is None or finding.difference is None:
+        return NONE
+    group = finding.group
+    return (
+        f"{interval(finding.difference)}: lr {group.learning_rate:g}, {group.explored} explored, {steps(finding.steps)}"
+    )
+
+
+def _mean(found: tuple[Finding, ...]) -> str:
+    return fine(mean_difference(found)) if found else NONE
+
+
+def _rate(rate: Rate) -> str:
+    if math.isnan(rate.value):
+        return NONE
+    return f"{100 * rate.value:.0f} % [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
+
+
+def _power(size: float | None) -> str:
+    return f"{100 * size:.0f} points" if size else "nothing"
+
+
+def _listed(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)

@@ -1,0 +1,127 @@
+"""What the sweeps of a study say together: confirmations corrected for each other, and all as one comparison."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from worldagen.evaluation import statistics
+from worldagen.evaluation.statistics import PairedDifference
+from worldagen.report.findings import Confirmed, Finding, Findings, judge, smallest_difference
+from worldagen.report.rule import Record, record
+from worldagen.results import SweepResults
+
+SEEN = ("camera", "light", "colour")
+"""Shifts that cameras see: what a world model is asked to make up for."""
+
+
+@dataclass(frozen=True)
+class SettingFindings:
+    """One setting of the study."""
+
+    name: str
+    findings: Findings
+    confirmed: Confirmed | None
+    """Its p corrected over the settings."""
+
+    @property
+    def shifts(self) -> dict[str, float]:
+        """Name and strength of every shift that the setting has."""
+        return {name: strength for name, strength in self.results.config["env"]["shifts"].items() if strength}
+
+    @property
+    def shift(self) -> str:
+        return ", ".join(f"{name} {strength:g}" for name, strength in self.shifts.items()) or "none"
+
+    @property
+    def seen(self) -> bool:
+        """Whether cameras see the shift."""
+        return bool(set(self.shifts) & set(SEEN))
+
+    @property
+    def results(self) -> SweepResults:
+        return self.findings.results
+
+    @property
+    def lowest_accepted(self) -> Finding | None:
+        """The budget of lowest held-out error among those that the acceptance rule accepts."""
+        accepted = [each for each in self.findings.measured if each.accepted]
+        return min(accepted, key=lambda each: each.error_change, default=None)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All settings, in the order of the configuration."""
+
+    name: str
+    settings: tuple[SettingFindings, ...]
+    together: PairedDifference | None
+    """Search, then confirm, over all settings as one comparison; None without confirmations."""
+    together_smallest: float | None
+    """Smallest true difference that this one comparison finds in 4 of 5 repeats."""
+
+    @property
+    def findings(self) -> list[Findings]:
+        return [each.findings for each in self.settings]
+
+    @property
+    def compared(self) -> tuple[Finding, ...]:
+        """The evaluated budgets of all settings."""
+        return tuple(each for findings in self.findings for each in findings.compared)
+
+    @property
+    def rule(self) -> Record:
+        return record(self.compared)
+
+    @property
+    def confirmed(self) -> tuple[SettingFindings, ...]:
+        """The settings that have been confirmed."""
+        return tuple(each for each in self.settings if each.confirmed)
+
+    def confirmed_as(self, better: bool) -> tuple[SettingFindings, ...]:
+        """Settings whose confirmation differs from zero after the correction, to one side."""
+        return tuple(
+            each
+            for each in self.settings
+            if each.confirmed
+            and each.confirmed.difference.distinguishable
+            and (each.confirmed.difference.value > 0) == better
+        )
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(method for findings in self.findings for method in findings.methods))
+
+
+def summarise(name: str, results: Mapping[str, SweepResults]) -> Study:
+    """Judge every sweep of a study, and all of them together. Raises ValueError as `judge` does."""
+    findings = {setting: judge(found) for setting, found in results.items()}
+    again = {setting: each.confirmed for setting, each in findings.items() if each.confirmed}
+    corrected = statistics.holm([each.difference for each in again.values()])
+    confirmed = {
+        setting: replace(each, difference=difference)
+        for (setting, each), difference in zip(again.items(), corrected, strict=True)
+    }
+    together = _together(list(results.values()))
+    return Study(
+        name=name,
+        settings=tuple(SettingFindings(setting, each, confirmed.get(setting)) for setting, each in findings.items()),
+        together=together,
+        together_smallest=smallest_difference([together]) if together else None,
+    )
+
+
+def _together(results: list[SweepResults]) -> PairedDifference | None:
+    """The confirmations' episodes in a row: what one gets who searches and adapts, whatever the setting."""
+    again = [each.confirmation for each in results if each.confirmation]
+    if not again:
+        return None
+    changes = [statistics.changes([arm.outcomes for arm in each.arms], each.control) for each in again]
+    return statistics.difference_of(np.concatenate(changes), seeds=max(len(each.arms) for each in again))
+
+
+def load_study(folder: Path, names: list[str]) -> dict[str, SweepResults]:
+    """The results of those settings that have any."""
+    files = {name: folder / name / "results.json" for name in names}
+    return {name: SweepResults.load(file) for name, file in files.items() if file.exists()}

@@ -1,0 +1,91 @@
+"""What a study found, in sentences that its numbers support."""
+
+from worldagen.report.findings import method_name
+from worldagen.report.rule import TOLERATED, mean_difference, predictors
+from worldagen.report.words import interval, p_value, predictors_in_words
+from worldagen.study.summary import Study
+
+
+def sentences(study: Study) -> list[str]:
+    """What was found, gains and harms alike."""
+    said = [*_gains(study), *_all_together(study), *_harms(study), *_rule_sentences(study), *_reductions(study)]
+    found = predictors(study.findings)
+    return [*said, *(predictors_in_words(found) if found else [])]
+
+
+def _gains(study: Study) -> list[str]:
+    confirmed = study.confirmed
+    if not confirmed:
+        return ["Nothing was confirmed on fresh initial states, so nothing here is called a gain."]
+    better, worse = study.confirmed_as(better=True), study.confirmed_as(better=False)
+    said = [f"On fresh initial states the best arm of the search gains in {len(better)} of {len(confirmed)} settings"]
+    for each in better:
+        assert each.confirmed
+        name = each.findings.name(each.confirmed.finding)
+        said.append(f"{each.name}: {interval(each.confirmed.difference)} by {name}")
+    lost = f" It harms in {len(worse)} ({', '.join(each.name for each in worse)})." if worse else ""
+    return [("; ".join(said) + f" (p < 0.05 after Holm over the {len(confirmed)} settings).") + lost]
+
+
+def _all_together(study: Study) -> list[str]:
+    found, size = study.together, study.together_smallest
+    if not found or len(study.confirmed) < 2:
+        return []
+    power = f"it would find {100 * size:.1f} points in four of five repeats" if size else "too few to find anything"
+    verdict = "" if found.distinguishable else ", not distinguishable from zero"
+    return [
+        f"All settings together, to search and then adapt changes success by {fine(found.value)} points "
+        f"[{fine(found.low)}, {fine(found.high)}] (p {p_value(found.p)}{verdict}; {found.episodes} paired episodes; "
+        f"{power})."
+    ]
+
+
+def _harms(study: Study) -> list[str]:
+    counts = []
+    for method in study.methods:
+        own = [each for findings in study.findings for each in findings.of_method(method) if each.difference]
+        harms = [each for each in own if each.verdict == "harm"]
+        if own:
+            counts.append(f"{method_name(method)} {len(harms)} of {len(own)}")
+    return [f"Harm beyond noise in the search, by method: {', '.join(counts)} arms."] if counts else []
+
+
+def _rule_sentences(study: Study) -> list[str]:
+    found = study.rule
+    if not found.accepted:
+        return []
+    accepted = [each for each in study.confirmed if each.confirmed and each.confirmed.finding.accepted]
+    lost = [each for each in accepted if each.confirmed and each.confirmed.difference.value < -TOLERATED]
+    said = (
+        f"The acceptance rule accepts {len(found.accepted)} of {len(study.compared)} arms, on average "
+        f"{fine(mean_difference(found.accepted))} points; {len(found.losing)} of them were seen to lose more than "
+        f"{100 * TOLERATED:.0f} points, {len(found.proven)} are shown at 95 % to lose less, "
+        f"{len(found.harmful)} harm beyond noise. It averts {len(found.averted)} of "
+        f"{len(found.averted) + len(found.harmful)} harms."
+    )
+    if accepted:
+        said += f" Of {len(accepted)} accepted arms that fresh initial states tested, {len(lost)} lost more than that."
+    return [said]
+
+
+def _reductions(study: Study) -> list[str]:
+    best = [(each, each.findings.best_world_model) for each in study.settings if each.seen]
+    changes = [(each.name, found.error_change) for each, found in best if found]
+    if not changes:
+        return []
+    below = [name for name, change in changes if change > -0.2]
+    listed = ", ".join(f"{name} {percent(change)}" for name, change in changes)
+    return [
+        f"Held-out world-model error where cameras see the shift: {listed}"
+        + (f"; less than 20 % in {', '.join(below)}." if below else ": at least 20 % in each.")
+    ]
+
+
+def fine(share: float) -> str:
+    """Percentage points to a tenth."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
+def percent(change: float) -> str:
+    """A relative change, signed."""
+    return f"{100 * change:+.0f} %".replace("-", "−")
