@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from worldagen.config import Config, ConfigError, flat, run_path, to_dict
+from worldagen.config import Config, ConfigError, differences, run_path, to_dict
 
 CONFIG_FILE = "config.json"
 HARMLESS = (
@@ -55,11 +55,12 @@ def _check_same(path: Path, given: dict[str, Any]) -> None:
         earlier = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); choose another run_dir") from error
-    before, now = flat(earlier), flat(json.loads(json.dumps(given)))
-    changed = [key for key in sorted(before | now) if before.get(key) != now.get(key) and not _harmless(key)]
+    found = differences(earlier, json.loads(json.dumps(given)))
+    changed = [f"{name} ({old} there, {new} now)" for name, (old, new) in sorted(found.items()) if not _harmless(name)]
     if changed:
-        differences = ", ".join(f"{key} ({before.get(key)} there, {now.get(key)} now)" for key in changed)
-        raise ConfigError(f"{path.parent} holds a run with other settings: {differences}; choose another run_dir")
+        raise ConfigError(
+            f"{path.parent} holds a run with other settings: {', '.join(changed)}; choose another run_dir"
+        )
 
 
 def _harmless(key: str) -> bool:

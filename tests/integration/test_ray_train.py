@@ -80,10 +80,10 @@ def test_one_worker_gives_the_bits_of_the_plain_loop(
     assert time.monotonic() - began < 1.0
 
 
-def test_two_workers_agree_with_one_though_a_worker_is_killed(
+def test_two_workers_of_micro_batches_agree_with_one_though_a_worker_is_killed(
     ray_cluster: None, demos: Path, reference: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    config = make_config(demos, tmp_path, workers=2, steps=60)
+    config = make_config(demos, tmp_path, workers=2, accumulate=3, steps=60)
     state = plan(config).state
     killed: list[int] = []
 

@@ -55,6 +55,8 @@ def test_preset_can_be_adjusted() -> None:
         ("model.image_size=60", ["model.image_size=60", "model.patch_size=8"]),
         ("model.observation_queries=8", ["perfect square"]),
         ("pretrain.batch_size=0", ["pretrain.batch_size=0"]),
+        ("pretrain.accumulate=33", ["pretrain.accumulate=33", "of the 32 windows"]),
+        ("pretrain.ema=1", ["pretrain.ema=1 must be less than 1"]),
         ("ttt=3", ["settings"]),
         ("seed", ["'seed' is not an override"]),
     ],

@@ -1,5 +1,6 @@
 """One folder, one configuration."""
 
+import json
 import os
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def test_another_configuration_is_refused_and_the_difference_named(tmp_path: Pat
     begin(config(tmp_path))
     with pytest.raises(ConfigError, match=r"ttt\.steps \(\[4, 16, 64\] there, \[1\] now\).*choose another run_dir"):
         open_run_folder(config(tmp_path, "ttt.steps=[1]"))
+
+
+def test_a_folder_of_an_earlier_version_may_lack_settings(tmp_path: Path) -> None:
+    written = begin(config(tmp_path)) / "config.json"
+    settings = json.loads(written.read_text())
+    del settings["pretrain"]["ema"]
+    written.write_text(json.dumps(settings))
+    open_run_folder(config(tmp_path))
+    with pytest.raises(ConfigError, match=r"pretrain\.ema \(0\.0 there, 0\.9 now\)"):
+        open_run_folder(config(tmp_path, "pretrain.ema=0.9"))
 
 
 def test_a_run_that_never_began_binds_nobody(tmp_path: Path) -> None:

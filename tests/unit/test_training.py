@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,9 +72,11 @@ def test_learning_rate_warms_up_and_ends_at_exactly_zero() -> None:
     assert rates[2] > rates[3] > rates[4] > rates[5] > rates[6] == 0.0
 
 
-@pytest.mark.parametrize(("kill_at", "precision"), [(3, "float32"), (6, "bfloat16")])
-def test_resumed_run_ends_with_the_same_bits(tmp_path: Path, kill_at: int, precision: str) -> None:
-    settings = dataclasses.replace(SETTINGS, precision=precision)
+@pytest.mark.parametrize(
+    ("kill_at", "changes"), [(3, {"ema": 0.9, "accumulate": 3}), (6, {"precision": "bfloat16"})], ids=str
+)
+def test_resumed_run_ends_with_the_same_bits(tmp_path: Path, kill_at: int, changes: dict[str, Any]) -> None:
+    settings = dataclasses.replace(SETTINGS, **changes)
     whole = run_training(tmp_path / "whole.pt", settings)
     path = tmp_path / "state.pt"
     with pytest.raises(Killed):
@@ -84,6 +87,48 @@ def test_resumed_run_ends_with_the_same_bits(tmp_path: Path, kill_at: int, preci
     resumed = run_training(path, settings)
     for name, value in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
+
+
+def test_micro_batches_train_the_same_weights(tmp_path: Path) -> None:
+    """Also with gradients that are clipped: once per step, not once per micro-batch."""
+    clipped = dataclasses.replace(SETTINGS, grad_clip=0.05, weight_decay=0.0)
+    whole, split = (
+        run_training(tmp_path / f"{parts}.pt", dataclasses.replace(clipped, accumulate=parts)) for parts in (1, 3)
+    )
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(split.state_dict()[name], value, rtol=0, atol=1e-4, msg=name)
+
+
+def test_the_moving_average_is_what_is_measured_and_kept(tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, ema=0.3, validate_every=1)
+    path, measured, weights = tmp_path / "state.pt", [], []
+
+    def measure(model: WorldAgen) -> dict[str, float]:
+        measured.append(model.offset.detach().clone())
+        return {}
+
+    def remember(record: dict[str, float]) -> None:
+        state = load_state(path, IDENTITY)
+        assert state is not None
+        weights.append(state.model["offset"])
+
+    model = WorldAgen(small_config())
+    train(
+        model,
+        dataset(),
+        settings,
+        seed=0,
+        state_path=path,
+        identity=IDENTITY,
+        validate=measure,
+        on_record=remember,
+    )
+    expected = weights[0]
+    for step, weight in enumerate(weights):
+        if step:  # the decay grows to its value: 2/11, 3/12, 0.3, ...
+            expected = torch.lerp(expected, weight, 1 - min(0.3, (1 + step) / (10 + step)))
+        torch.testing.assert_close(measured[step], expected)
+    assert torch.equal(model.offset, measured[-1]) and not torch.equal(model.offset, weights[-1])
 
 
 def test_the_seed_decides_the_order(tmp_path: Path) -> None:
@@ -123,6 +168,15 @@ def test_state_of_another_run_is_refused(tmp_path: Path) -> None:
     changed = {"pretrain": {"steps": 9}, "seed": 0}
     with pytest.raises(TrainingError, match=r"pretrain\.steps was 7, now 9; use another run_dir, or delete it"):
         load_state(path, changed)
+
+
+def test_a_setting_that_is_younger_than_the_state_had_its_default(tmp_path: Path) -> None:
+    save_state(tmp_path / "state.pt", TrainingState(1, {}, {}), IDENTITY)
+    now = {"pretrain": {"steps": 7, "ema": 0.0}, "seed": 0}
+    assert load_state(tmp_path / "state.pt", now) is not None
+    now["pretrain"]["ema"] = 0.9
+    with pytest.raises(TrainingError, match=r"pretrain\.ema was 0\.0, now 0\.9"):
+        load_state(tmp_path / "state.pt", now)
 
 
 def test_damaged_state_is_named(tmp_path: Path) -> None:

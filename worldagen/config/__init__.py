@@ -18,6 +18,7 @@ from worldagen.config.schema import (
     TrackingConfig,
     TTTConfig,
     content_key,
+    differences,
     flat,
     to_dict,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "TrackingConfig",
     "changed",
     "content_key",
+    "differences",
     "flat",
     "in_ray_job",
     "load",

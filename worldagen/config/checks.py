@@ -85,6 +85,12 @@ def _check_training(config: Config) -> None:
         train.batch_size % train.workers == 0,
         f"pretrain.batch_size={train.batch_size} does not divide by pretrain.workers={train.workers}",
     )
+    share = train.batch_size // train.workers
+    _require(
+        train.accumulate <= share,
+        f"pretrain.accumulate={train.accumulate} micro-batches of the {share} windows that each worker has in a step",
+    )
+    _require(train.ema < 1, f"pretrain.ema={train.ema:g} must be less than 1, e.g. 0.999")
     _require(
         config.model.vision_frozen or not train.cache_vision,
         "pretrain.cache_vision=true needs model.vision_frozen=true: what a trained vision transformer sees changes",

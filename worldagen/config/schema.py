@@ -163,6 +163,10 @@ class PretrainConfig:
     """AdamW weight decay."""
     grad_clip: float = positive(1.0)
     """Gradient-norm limit, applied once per optimiser step."""
+    accumulate: int = positive(1)
+    """Micro-batches that each worker's share of an optimiser step is computed in: less memory, the same gradient."""
+    ema: float = at_least_zero(0.0)
+    """Decay of a moving average of the weights, which is then what is validated and kept, e.g. 0.999; 0 is off."""
     arm_weight: float = 1.0
     """Weight of the arm SmoothL1 loss."""
     gripper_weight: float = 0.1
@@ -183,6 +187,8 @@ class PretrainConfig:
     """Keep what a frozen vision transformer sees on disk instead of encoding every window anew."""
     precision: str = one_of("auto", "float32", "bfloat16")
     """Arithmetic of matrix products: `auto` is bfloat16 where the hardware has it. Weights are always float32."""
+    compile: str = one_of("auto", "on", "off")
+    """torch.compile: `auto` is on with a GPU. The first step then takes a minute or so longer, the others less."""
     workers: int = positive(1)
     """Ray Train workers (data parallel)."""
     worker_cpus: float = at_least_zero(1.0)
@@ -379,6 +385,16 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[prefix + key] = value
     return found
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Settings by their dotted names that differ between two nested dicts: (before, now).
+
+    A setting that `before` does not know, because an earlier version wrote it, had its default then.
+    """
+    old, new, defaults = flat(before), flat(now), flat(to_dict(Config()))
+    pairs = {name: (old.get(name, defaults.get(name)), new.get(name)) for name in {**old, **new}}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def content_key(*parts: Any) -> str:

@@ -24,13 +24,17 @@ from worldagen.models import checkpoint, reference
 from worldagen.models.precision import compute_type
 from worldagen.models.worldagen import WorldAgen
 from worldagen.tracking.progress import progress
-from worldagen.training.loop import ALONE, Record, Worker, train
+from worldagen.training.loop import ALONE, Record, train
+from worldagen.training.objective import Worker
 from worldagen.training.pictures import save_predictions
 from worldagen.training.state import check_settings
 from worldagen.training.validation import validate
 from worldagen.training.vision_cache import SeenWindows, cache_path, see_all
 
-FREE = ("workers", "worker_cpus", "threads", "gpu", "failures", "validate_every", "validation_windows")
+FREE = (
+    *("workers", "worker_cpus", "threads", "gpu", "failures", "validate_every", "validation_windows"),
+    *("accumulate", "compile"),
+)
 """Settings that may change on resume: they decide how a run is computed and watched, not what it computes."""
 
 

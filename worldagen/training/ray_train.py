@@ -20,7 +20,8 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 
 from worldagen.config import Config
 from worldagen.tracking.mlflow_log import TrackedSweep, close_run, log_artifacts, log_metrics, open_trial
-from worldagen.training.loop import Record, Worker
+from worldagen.training.loop import Record
+from worldagen.training.objective import Worker
 from worldagen.training.pretraining import Plan, check_episodes, finished, plan, work
 from worldagen.training.state import TrainingError
 

@@ -1,4 +1,4 @@
-"""What a killed training run leaves behind to continue from: weights, optimiser state, step and curve.
+"""What a killed training run leaves behind to continue from: weights and their average, optimiser, step and curve.
 
 Learning rate, random numbers and data order are functions of the seed and the step, so nothing else is needed.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from worldagen.config import flat
+from worldagen.config import differences
 from worldagen.errors import WorldagenError
 
 FORMAT_VERSION = 1
@@ -29,6 +29,8 @@ class TrainingState:
     optimizer: Mapping[str, Any]
     curve: list[dict[str, float]] = field(default_factory=list)
     """One record of metrics per validation so far."""
+    average: Mapping[str, Any] | None = None
+    """The moving average of the weights, where there is one."""
 
 
 def save_state(path: Path, state: TrainingState, settings: Mapping[str, Any]) -> None:
@@ -69,8 +71,6 @@ def load_state(path: Path, settings: Mapping[str, Any]) -> TrainingState | None:
 
 def check_settings(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise TrainingError when what was made under settings `before` cannot be continued or reused under `now`."""
-    old, new = flat(before), flat(now)
-    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    if changed:
-        listed = "; ".join(f"{key} was {old.get(key)}, now {new.get(key)}" for key in changed)
+    if changed := differences(before, now):
+        listed = "; ".join(f"{name} was {old}, now {new}" for name, (old, new) in changed.items())
         raise TrainingError(f"{path} belongs to another training run: {listed}; use another run_dir, or delete it")
