@@ -75,6 +75,10 @@ def test_one_worker_gives_the_bits_of_the_plain_loop(
         "pretrain/predictions.png",
     }
 
+    pictures = [file.path for file in client.list_artifacts(child.info.run_id, "images")]
+    shown = sorted(path.split("+")[2] for path in pictures if path.endswith(".png"))
+    assert shown == ["20", "40", "60"] and all("predictions+step+" in path for path in pictures)
+
     began = time.monotonic()
     assert pretrain(config) == folder
     assert time.monotonic() - began < 1.0

@@ -19,6 +19,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import; a t
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from PIL import Image
 
 from worldagen.config import Config, run_path, to_dict
 
@@ -97,6 +98,12 @@ def log_artifacts(sweep: TrackedSweep, run_id: str, path: Path, folder: str = ""
         client.log_artifacts(run_id, str(path), folder or None)
     else:
         client.log_artifact(run_id, str(path), folder or None)
+
+
+def log_picture(sweep: TrackedSweep, run_id: str, name: str, path: Path, step: int) -> None:
+    """Log a picture as the one that `name` shows at `step`: MLflow puts the steps side by side."""
+    with Image.open(path) as picture:
+        _client(sweep).log_image(run_id, picture, key=name, step=step)
 
 
 def set_tags(sweep: TrackedSweep, run_id: str, tags: Mapping[str, str]) -> None:

@@ -37,13 +37,15 @@ def save_predictions(model: WorldAgen, dataset: WindowDataset, path: Path, rows:
 
 def draw_grid(images: np.ndarray, titles: list[str], path: Path) -> None:
     """Write uint8 `images` (rows, columns, H, W, 3) as a grid with a title over each column."""
-    rows, columns = images.shape[:2]
+    rows, columns, _, width = images.shape[:4]
+    gap = max(1, width // 16)
+    framed = np.pad(images, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=255)
+    whole = np.concatenate(np.concatenate(framed, axis=1), axis=1)
     figure = Figure(figsize=(1.6 * columns, 1.6 * rows + 0.3), layout="constrained")
-    for row, column in np.ndindex(rows, columns):
-        axes = figure.add_subplot(rows, columns, row * columns + column + 1)
-        axes.imshow(images[row, column], interpolation="nearest")
-        axes.axis("off")
-        if row == 0:
-            axes.set_title(titles[column], fontsize=9)
+    axes = figure.add_subplot()
+    axes.imshow(whole, interpolation="nearest")
+    axes.axis("off")
+    for column, title in enumerate(titles):
+        axes.text(column * (width + gap) + width / 2, -gap, title, ha="center", va="bottom", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)

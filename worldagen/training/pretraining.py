@@ -1,7 +1,7 @@
 """Pretraining as plain code: what a run consists of (`plan`), and what each of its workers does (`work`).
 
 In the run folder it leaves `checkpoint/`, the trained model, and `pretrain/` with the state to resume from, the curve
-and a picture of predicted frames. The same plan in the same folder resumes; a finished one is only checked.
+and a picture of predicted frames, the latest. The same plan in the same folder resumes; a finished one is only checked.
 """
 
 import json
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,10 @@ def check_episodes(plan: Plan) -> None:
 
 
 def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lambda record: None) -> None:
-    """Train, as one of the data-parallel workers; rank 0 prints and logs each record, writes picture and checkpoint."""
+    """Train, as one of the data-parallel workers; rank 0 measures, draws, prints and logs, and writes the checkpoint.
+
+    When `log` is called with a record, `plan.picture` is the one of the same step.
+    """
     config = plan.config
 
     def on_record(record: Record) -> None:
@@ -144,7 +148,12 @@ def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lam
     if config.pretrain.vision_checkpoint:
         reference.load_vision(model, config.pretrain.vision_checkpoint)
     training, held_out = (_windows(episodes, plan, model, worker) for episodes in (plan.training, plan.held_out))
-    threshold = config.ttt.changed_threshold
+    measure = partial(validate, dataset=held_out, threshold=config.ttt.changed_threshold)
+
+    def validated(model: WorldAgen) -> Record:
+        save_predictions(model, held_out, plan.picture)
+        return measure(model, limit=config.pretrain.validation_windows)
+
     curve = train(
         model,
         training,
@@ -152,14 +161,13 @@ def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lam
         seed=config.seed,
         state_path=plan.state,
         identity=plan.identity,
-        validate=lambda model: validate(model, held_out, threshold=threshold, limit=config.pretrain.validation_windows),
+        validate=validated,
         on_record=on_record,
         mixture=plan.mixture,
         worker=worker,
     )
     if worker.rank == 0:
-        final = {**curve[-1], **validate(model, held_out, threshold=threshold)}
-        _finish(plan, model, held_out, [*curve[:-1], final])
+        _finish(plan, model, [*curve[:-1], {**curve[-1], **measure(model)}])
 
 
 def summary(record: Record) -> str:
@@ -171,9 +179,8 @@ def summary(record: Record) -> str:
     ).format(**record)
 
 
-def _finish(plan: Plan, model: WorldAgen, held_out: WindowDataset, curve: list[Record]) -> None:
+def _finish(plan: Plan, model: WorldAgen, curve: list[Record]) -> None:
     write_json(plan.curve, curve)
-    save_predictions(model, held_out, plan.picture)
     provenance = {
         "identity": plan.identity,
         "date": time.strftime("%Y-%m-%d"),

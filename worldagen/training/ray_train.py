@@ -19,7 +19,7 @@ from ray.train.v2.api.config import LoggingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from worldagen.config import Config
-from worldagen.tracking.mlflow_log import TrackedSweep, close_run, log_artifacts, log_metrics, open_trial
+from worldagen.tracking.mlflow_log import TrackedSweep, close_run, log_artifacts, log_metrics, log_picture, open_trial
 from worldagen.training.loop import Record
 from worldagen.training.objective import Worker
 from worldagen.training.pretraining import Plan, check_episodes, finished, plan, work
@@ -34,7 +34,7 @@ def pretrain(config: Config, sweep: TrackedSweep | None = None) -> Path:
     """Pretrain the model of `config` on its demonstrations and return the checkpoint folder.
 
     Continues where an earlier run in the same folder stopped, and returns at once when that one finished. With a
-    `sweep`, its child run `pretrain` receives the metrics of each validation, the curve and the picture.
+    `sweep`, its child run `pretrain` receives metrics and a picture of each validation, and the curve.
     Ray must be initialised. Raises DataError, ConfigError or TrainingError when the run cannot start, go on or resume.
     """
     run = plan(config)
@@ -55,7 +55,7 @@ def _tracked(run: Plan, sweep: TrackedSweep | None) -> Iterator[Log]:
         return
     run_id = open_trial(sweep, "pretrain", asdict(run.config.pretrain))
     try:
-        yield partial(_log_record, sweep, run_id)
+        yield partial(_log_record, sweep, run_id, run.picture)
     except BaseException:
         close_run(sweep, run_id, failed=True)
         raise
@@ -64,8 +64,10 @@ def _tracked(run: Plan, sweep: TrackedSweep | None) -> Iterator[Log]:
     close_run(sweep, run_id)
 
 
-def _log_record(sweep: TrackedSweep, run_id: str, record: Record) -> None:
-    log_metrics(sweep, run_id, record, int(record["step"]))
+def _log_record(sweep: TrackedSweep, run_id: str, picture: Path, record: Record) -> None:
+    step = int(record["step"])
+    log_metrics(sweep, run_id, record, step)
+    log_picture(sweep, run_id, "predictions", picture, step)
 
 
 class _Trainer(TorchTrainer):
