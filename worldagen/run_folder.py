@@ -12,8 +12,7 @@ HARMLESS = (
     "run_dir",
     "ray_address",
     "pool",
-    "pretrain.worker_cpus",
-    "pretrain.failures",
+    *(f"pretrain.{name}" for name in ("workers", "worker_cpus", "threads", "gpu", "accumulate", "compile", "failures")),
     "inference.servers",
     "inference.max_wait_ms",
     "inference.gpus",
@@ -21,7 +20,10 @@ HARMLESS = (
     "ttt.max_concurrent_trials",
     "tracking",
 )
-"""Settings, or groups of them, that a resumed run may change: they decide where and how fast, not what comes out."""
+"""Settings, or groups of them, that a resumed run may change: they decide where and how fast, not what comes out.
+
+More workers or other parts of a pretraining step change the weights by rounding only.
+"""
 
 
 def open_run_folder(config: Config) -> Path:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -187,20 +189,44 @@ def test_damaged_state_is_named(tmp_path: Path) -> None:
         load_state(path, IDENTITY)
 
 
-def test_full_disk_keeps_the_previous_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "state.pt"
-    save_state(path, TrainingState(1, {}, {}), IDENTITY)
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[bool], None]]:
+    """Makes every file end after 20 kB, as a disk does that is nearly full; and makes room again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def full_disk(content: object, file: object) -> None:
-        file.write(b"half")  # type: ignore[attr-defined]
-        raise OSError("No space left on device")
+    def set_full(full: bool) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000 if full else soft, hard))
 
-    monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        save_state(path, TrainingState(2, {}, {}), IDENTITY)
+    yield set_full
+    set_full(False)
+
+
+def test_a_full_disk_keeps_the_last_state_and_the_run_goes_on_from_it(
+    tmp_path: Path, full_disk: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, path = run_training(tmp_path / "whole.pt"), tmp_path / "killed" / "state.pt"
+    with pytest.raises(Killed):
+        run_training(path, kill_at=3)
+    full_disk(True)
+    with pytest.raises(TrainingError, match=r"cannot write .*state\.pt: .*; what was there before is kept.*Make room"):
+        run_training(path)
+    full_disk(False)
+    assert [p.name for p in path.parent.iterdir()] == ["state.pt"]
     state = load_state(path, IDENTITY)
-    assert state is not None and state.step == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+    assert state is not None and state.step == 3
+    resumed = run_training(path)
+    assert all(torch.equal(resumed.state_dict()[name], value) for name, value in whole.state_dict().items())
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, full_disk: Callable[[bool], None]) -> None:
+    folder = checkpoint.save(small_model(0), tmp_path / "checkpoint", {})
+    before = checkpoint.fingerprint(folder)
+    full_disk(True)
+    with pytest.raises(CheckpointError, match=r"cannot write .*checkpoint: .*; what was there before is kept"):
+        checkpoint.save(small_model(1), folder, {})
+    full_disk(False)
+    assert checkpoint.fingerprint(checkpoint.load(folder)) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint"]
 
 
 def test_validation_does_not_depend_on_its_batches(monkeypatch: pytest.MonkeyPatch) -> None:

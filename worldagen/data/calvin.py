@@ -8,6 +8,7 @@ images are upright. `play=True` reads what no sentence describes: the rest of ea
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ class CalvinSplit:
 
     def frames(self, index: int, wanted: Sequence[int]) -> Frames:
         loaded = [self._read(self._starts[index] + frame, _KEYS[:3]) for frame in wanted]
+        for frame, content in zip(wanted, loaded, strict=True):
+            self._check_sizes(self._starts[index] + frame, content, loaded[0])
         return Frames(
             primary=np.stack([frame["rgb_static"] for frame in loaded]),
             wrist=np.stack([frame["rgb_gripper"] for frame in loaded]),
@@ -57,8 +60,19 @@ class CalvinSplit:
         read = [self._read(start + frame, _KEYS[3:])["rel_actions"] for frame in range(first, last)]
         return checked(np.array(read, np.float32).reshape(-1, 7), str(self.folder), start + first)
 
+    def _check_sizes(self, frame: int, content: dict[str, np.ndarray], first: dict[str, np.ndarray]) -> None:
+        for key, array in content.items():
+            if array.shape != first[key].shape:
+                raise DataError(
+                    f"{self._path(frame)} (frame {frame}): {key} has shape {array.shape}, in the frames before it "
+                    f"{first[key].shape}; a demonstration has images of one size"
+                )
+
+    def _path(self, frame: int) -> Path:
+        return self.folder / f"{self._name}{frame:0{self._digits}d}.npz"
+
     def _read(self, frame: int, keys: Sequence[str]) -> dict[str, np.ndarray]:
-        path = self.folder / f"{self._name}{frame:0{self._digits}d}.npz"
+        path = self._path(frame)
         try:
             with np.load(path, allow_pickle=False) as file:
                 return {key: file[key] for key in keys}
@@ -66,7 +80,7 @@ class CalvinSplit:
             raise DataError(f"frame {frame} is missing: there is no {path}") from error
         except KeyError as error:
             raise DataError(f"{path} (frame {frame}) has no {error}") from error
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{path} (frame {frame}) is damaged: {error}; fetch it again") from error
 
     def _scene(self, frame: int) -> str:

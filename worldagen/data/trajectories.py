@@ -66,7 +66,7 @@ def save(trajectory: Trajectory, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> Trajectory:
-    """Read one trajectory. Raises FileNotFoundError, or DataError for a damaged or foreign file."""
+    """Read one trajectory. Raises DataError for a missing, damaged or foreign file."""
     path = Path(path)
     with _reading(path) as file:
         header = _header(file, path)
@@ -157,7 +157,7 @@ def _trajectory(table: pa.Table, header: dict[str, Any], path: Path) -> Trajecto
 
 def _reading(path: Path) -> pq.ParquetFile:
     if not path.is_file():
-        raise FileNotFoundError(f"no trajectory at {path}")
+        raise DataError(f"there is no trajectory {path}; was it deleted? Run the same command again")
     try:
         return pq.ParquetFile(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:

@@ -30,7 +30,7 @@ def save(
 ) -> Path:
     """Write the checkpoint, atomically: a reader finds the old one, or the new one. Weights are stored in `dtype`.
 
-    Raises CheckpointError when a weight is not finite in `dtype` (float16 ends at 65504).
+    Raises CheckpointError when it cannot be written, or when a weight is not finite in `dtype` (float16 ends at 65504).
     """
     stored = {name: tensor.to(dtype).contiguous() for name, tensor in base_state(model).items()}
     if bad := [name for name, tensor in stored.items() if not tensor.isfinite().all()]:
@@ -42,9 +42,12 @@ def save(
         "fingerprint": weights.fingerprint(model, dtype),
         "provenance": dict(provenance),
     }
-    with fresh_folder(folder) as new:
-        save_file(stored, new / "model.safetensors")
-        (new / "config.json").write_text(json.dumps(about, indent=2) + "\n")
+    try:
+        with fresh_folder(folder) as new:
+            save_file(stored, new / "model.safetensors")
+            (new / "config.json").write_text(json.dumps(about, indent=2) + "\n")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot write {folder}: {error}; what was there before is kept") from error
     return Path(folder)
 
 

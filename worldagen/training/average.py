@@ -8,9 +8,13 @@ from torch.optim.swa_utils import AveragedModel
 from worldagen.models.worldagen import WorldAgen
 
 
-def average_of(model: WorldAgen, decay: float) -> AveragedModel:
-    """A second model that follows `model` with each `update_parameters`; the model it averages into is its `module`."""
-    return AveragedModel(model, multi_avg_fn=_follow(decay))
+class Average(AveragedModel):
+    """A second model, `module`, that follows the given one with each `update_parameters`."""
+
+    module: WorldAgen
+
+    def __init__(self, model: WorldAgen, decay: float) -> None:
+        super().__init__(model, multi_avg_fn=_follow(decay))
 
 
 def _follow(decay: float) -> Callable[..., None]:

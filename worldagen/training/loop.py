@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel
 
 from worldagen.config import PretrainConfig
 from worldagen.data.order import Mixture, batch_indices, worker_share
@@ -24,7 +23,7 @@ from worldagen.data.windows import WindowBatch, WindowDataset
 from worldagen.models.precision import compute_type
 from worldagen.models.worldagen import WorldAgen
 from worldagen.tracking.progress import progress
-from worldagen.training.average import average_of
+from worldagen.training.average import Average
 from worldagen.training.compilation import compile_parts, compiles, not_compiled
 from worldagen.training.objective import LOSSES, Objective, Worker, backward
 from worldagen.training.state import TrainingError, TrainingState, load_state, save_state
@@ -58,7 +57,7 @@ def train(
     device = worker.device
     objective = Objective(model.to(device), compute_type(settings.precision, device), device).train()
     optimizer = torch.optim.AdamW(_trained(model), lr=0.0, weight_decay=settings.weight_decay, fused=True)
-    average = average_of(model, settings.ema) if settings.ema and worker.rank == 0 else None
+    average = Average(model, settings.ema) if settings.ema and worker.rank == 0 else None
     result = average.module if average else model
     done, curve = _restore(state_path, identity, model, optimizer, average)
     if compiles(settings.compile, device):
@@ -131,7 +130,7 @@ def _restore(
     identity: Mapping[str, Any],
     model: WorldAgen,
     optimizer: torch.optim.Optimizer,
-    average: AveragedModel | None,
+    average: Average | None,
 ) -> tuple[int, list[Record]]:
     state = load_state(path, identity)
     if state is None:

@@ -19,6 +19,7 @@ from ray.train.v2.api.config import LoggingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from worldagen.config import Config
+from worldagen.errors import WorldagenError
 from worldagen.tracking.mlflow_log import TrackedSweep, close_run, log_artifacts, log_metrics, log_picture, open_trial
 from worldagen.training.loop import Record
 from worldagen.training.objective import Worker
@@ -35,7 +36,7 @@ def pretrain(config: Config, sweep: TrackedSweep | None = None) -> Path:
 
     Continues where an earlier run in the same folder stopped, and returns at once when that one finished. With a
     `sweep`, its child run `pretrain` receives metrics and a picture of each validation, and the curve.
-    Ray must be initialised. Raises DataError, ConfigError or TrainingError when the run cannot start, go on or resume.
+    Ray must be initialised. Raises a WorldagenError when the run cannot start, go on or resume.
     """
     run = plan(config)
     if finished(run):
@@ -103,14 +104,14 @@ def _trainer(run: Plan, log: Log) -> TorchTrainer:
     )
 
 
-def _work(settings: dict[str, Any]) -> TrainingError | None:
-    """What each Ray Train worker runs. Errors that a restart would only repeat are returned, not raised."""
+def _work(settings: dict[str, Any]) -> WorldagenError | None:
+    """What each Ray Train worker runs. Our own errors, which a restart would only repeat, are returned, not raised."""
     context = ray.train.get_context()
     run: Plan = settings["plan"]
     torch.set_num_threads(run.config.pretrain.threads)
     try:
         work(run, Worker(context.get_world_rank(), context.get_world_size(), str(get_device())), settings["log"])
-    except TrainingError as error:
+    except WorldagenError as error:
         return error
     return None
 

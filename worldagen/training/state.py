@@ -34,7 +34,10 @@ class TrainingState:
 
 
 def save_state(path: Path, state: TrainingState, settings: Mapping[str, Any]) -> None:
-    """Write `state` atomically: whatever happens meanwhile, `path` holds either this state or the one before."""
+    """Write `state` atomically: whatever happens meanwhile, `path` holds either this state or the one before.
+
+    Raises TrainingError when it cannot be written, e.g. on a full disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     content = {"format_version": FORMAT_VERSION, "settings": dict(settings), **vars(state)}
@@ -44,6 +47,11 @@ def save_state(path: Path, state: TrainingState, settings: Mapping[str, Any]) ->
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch.save has a RuntimeError for the system's error
+        raise TrainingError(
+            f"cannot write {path}: {_first_line(error)}; what was there before is kept. Is the disk full? Make room "
+            "and run the same command again: it goes on from there"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -59,8 +67,7 @@ def load_state(path: Path, settings: Mapping[str, Any]) -> TrainingState | None:
         content = torch.load(path, map_location="cpu", weights_only=True)
         version, before = content.pop("format_version"), content.pop("settings")
     except Exception as error:  # torch.load has no error type of its own for damaged files
-        reason = str(error).splitlines()[0]
-        raise TrainingError(f"{path} is damaged ({reason}); delete it to start again") from error
+        raise TrainingError(f"{path} is damaged ({_first_line(error)}); delete it to start again") from error
     if version != FORMAT_VERSION:
         raise TrainingError(
             f"{path} has format {version}, expected {FORMAT_VERSION}; delete it to train from the start"
@@ -74,3 +81,7 @@ def check_settings(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]
     if changed := differences(before, now):
         listed = "; ".join(f"{name} was {old}, now {new}" for name, (old, new) in changed.items())
         raise TrainingError(f"{path} belongs to another training run: {listed}; use another run_dir, or delete it")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

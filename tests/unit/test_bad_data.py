@@ -1,0 +1,164 @@
+"""What readers, store and converter answer to data that is missing, damaged or odd: file and frame, and what to do."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from published_data import write_calvin_split, write_libero_suite
+from synthetic import make_trajectory
+
+from pipelines import convert_data
+from worldagen.data import trajectories
+from worldagen.data.calvin import CalvinSplit
+from worldagen.data.demonstrations import StepWindows, trajectory
+from worldagen.data.libero import LiberoDemos
+from worldagen.data.trajectories import DataError, load, save
+
+
+@pytest.fixture
+def calvin(tmp_path: Path) -> CalvinSplit:
+    return CalvinSplit(write_calvin_split(tmp_path / "training"))
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    return write_libero_suite(tmp_path / "libero_goal")
+
+
+@pytest.fixture
+def libero(suite: Path) -> LiberoDemos:
+    return LiberoDemos(suite)
+
+
+def rewrite(path: Path, **changes: np.ndarray) -> None:
+    """A CALVIN frame as its authors store it, compressed, with some arrays changed."""
+    np.savez_compressed(path, **{**np.load(path), **changes})
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.999])
+def test_a_truncated_frame_is_named(calvin: CalvinSplit, kept: float) -> None:
+    path = calvin.folder / "episode_0000103.npz"
+    rewrite(path)
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(DataError, match=r"episode_0000103\.npz \(frame 103\) is damaged: .*; fetch it again"):
+        calvin.frames(0, [2, 3])
+
+
+def test_a_flipped_byte_of_a_frame_is_found(calvin: CalvinSplit) -> None:
+    path = calvin.folder / "episode_0000103.npz"
+    rng = np.random.default_rng(0)
+    rewrite(path, rgb_static=rng.integers(0, 256, (200, 200, 3), np.uint8))
+    content = path.read_bytes()
+    for place in (2000, 30_000, 80_000):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        with pytest.raises(DataError, match=r"episode_0000103\.npz \(frame 103\) is damaged"):
+            calvin.frames(0, [3])
+
+
+def test_a_frame_without_one_of_its_arrays_is_named(calvin: CalvinSplit) -> None:
+    np.savez(calvin.folder / "episode_0000103.npz", rel_actions=np.zeros(7))
+    with pytest.raises(DataError, match=r"episode_0000103\.npz \(frame 103\) has no .*rgb_static"):
+        calvin.frames(0, [3])
+
+
+def test_images_of_several_sizes_in_one_demonstration_are_refused(calvin: CalvinSplit) -> None:
+    rewrite(calvin.folder / "episode_0000105.npz", rgb_gripper=np.zeros((64, 64, 3), np.uint8))
+    with pytest.raises(DataError, match=r"0000105\.npz \(frame 105\): rgb_gripper has shape \(64, 64, 3\).*\(84, 84"):
+        trajectory(calvin, 0, actions_per_chunk=5)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "words"),
+    [
+        ({"language": {"ann": ["a"], "task": ["a"]}}, "has not the form of CALVIN's annotations"),
+        ({"language": {"ann": ["a"], "task": []}, "info": {"indx": [(100, 104)]}}, "has not the form"),
+        ({"language": {"ann": [], "task": []}, "info": {"indx": []}}, "no annotated span of two frames or more"),
+        ({"language": {"ann": ["a"], "task": ["a"]}, "info": {"indx": [(105, 105)]}}, "span of two frames or more"),
+    ],
+)
+def test_annotations_that_describe_nothing_are_refused(calvin: CalvinSplit, annotations: dict, words: str) -> None:
+    np.save(calvin.folder / "lang_annotations" / "auto_lang_ann.npy", annotations)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=words):
+        CalvinSplit(calvin.folder)
+
+
+def test_libero_actions_that_are_not_finite_are_named(suite: Path) -> None:
+    with h5py.File(suite / "turn_on_the_stove_demo.hdf5", "r+") as file:
+        file["data/demo_1/actions"][7, 2] = np.nan
+    libero = LiberoDemos(suite)
+    with pytest.raises(DataError, match=r"stove_demo\.hdf5, demo_1: the action after frame 6 is not finite"):
+        trajectory(libero, 1, actions_per_chunk=5)
+    trajectory(libero, 0, actions_per_chunk=5)
+
+
+def test_libero_files_that_lack_something_or_vanish_are_named(suite: Path) -> None:
+    path = suite / "turn_on_the_stove_demo.hdf5"
+    with h5py.File(path, "r+") as file:
+        del file["data/demo_1/obs/eye_in_hand_rgb"]
+    libero = LiberoDemos(suite)
+    with pytest.raises(DataError, match=r"stove_demo\.hdf5: data/demo_1/obs/eye_in_hand_rgb cannot be read"):
+        libero.frames(1, [0])
+    libero._files.popitem()[1].close()
+    path.unlink()
+    with pytest.raises(DataError, match=r"stove_demo\.hdf5 is no HDF5 file, or damaged .*fetch it again"):
+        libero.frames(0, [0])
+    with h5py.File(path, "w") as file:
+        file["something"] = 1
+    with pytest.raises(DataError, match=r"stove_demo\.hdf5 has not the form of LIBERO's demonstrations"):
+        LiberoDemos(suite)
+
+
+@pytest.mark.parametrize("kind", ["calvin", "libero"])
+def test_a_demonstration_shorter_than_a_window_is_padded(kind: str, request: pytest.FixtureRequest) -> None:
+    source = request.getfixturevalue(kind)
+    steps = source.demonstrations[0].steps
+    window = StepWindows(source, chunks=8, actions_per_chunk=5)[0]
+    real = [min(5, steps - 5 * chunk) if steps > 5 * chunk else 0 for chunk in range(8)]
+    assert window.counts.tolist() == real and sum(real) == steps
+    last = source.frames(0, [steps]).primary[0]
+    assert all(np.array_equal(frame, last) for frame in window.primary[-(-steps // 5) :])
+    assert not window.action.reshape(-1, 7)[steps:].any()
+
+
+def test_parquet_with_an_action_that_is_not_finite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = make_trajectory()
+    bad.actions[3, 1, 0] = np.inf
+    with monkeypatch.context() as patch:
+        patch.setattr(trajectories, "_fault", lambda trajectory: "")
+        save(bad, tmp_path / "one.parquet")
+    with pytest.raises(DataError, match=r"one\.parquet is damaged: actions of frame 3 is not finite"):
+        load(tmp_path / "one.parquet")
+
+
+def test_parquet_that_is_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no trajectory .*one\.parquet; was it deleted\?"):
+        load(tmp_path / "one.parquet")
+
+
+def test_parquet_whose_images_differ_in_size_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = make_trajectory()
+    images = [good.primary[0], *(image[::2, ::2] for image in good.primary[1:])]
+    odd = replace(good, primary=np.empty(len(images), object))
+    odd.primary[:] = images
+    with monkeypatch.context() as patch:
+        patch.setattr(trajectories, "_fault", lambda trajectory: "")
+        save(odd, tmp_path / "one.parquet")
+    with pytest.raises(DataError, match=r"one\.parquet is damaged: its primary images have different sizes"):
+        load(tmp_path / "one.parquet")
+
+
+def test_the_converter_names_the_frame_leaves_no_half_file_and_goes_on(
+    calvin: CalvinSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = calvin.folder / "episode_0000125.npz", tmp_path / "out"
+    content = path.read_bytes()
+    path.write_bytes(content[:1000])
+    monkeypatch.setattr("sys.argv", ["convert_data.py", "calvin", str(calvin.folder), str(out)])
+    with pytest.raises(SystemExit, match=r"^error: .*episode_0000125\.npz \(frame 125\) is damaged"):
+        convert_data.main()
+    assert [file.name for file in out.iterdir()] == ["000000-open_drawer.parquet"]
+    path.write_bytes(content)
+    convert_data.main()
+    assert len(list(out.iterdir())) == 2
