@@ -3,12 +3,15 @@
 Several live beside one base model. They are small, they are files, and they remember which base weights they were
 made for. The base is frozen when the first is added and stays as it is, bit for bit; with no adapter in use so do the
 outputs.
+
+An adapter may be confined to some layers and to the tokens of some groups. A token that it does not act on is computed
+with the base weights, hence changed only through the tokens that it attends to.
 """
 
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,13 +21,16 @@ from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 
+from worldagen.config.checks import suggest
 from worldagen.errors import WorldagenError
 from worldagen.models.folders import fresh_folder
+from worldagen.models.tokens import GROUPS
 from worldagen.models.weights import fingerprint
 from worldagen.models.worldagen import WorldAgen
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2 added `layers` and `rows`; without them an adapter acts on all."""
 BASE = "__base__"
 """peft's name, in a mixed batch, for a sample without adapter."""
 
@@ -33,29 +39,53 @@ class AdapterError(WorldagenError, ValueError):
     """An adapter that does not fit the model it is loaded into."""
 
 
-def add(model: WorldAgen, name: str, rank: int, alpha: float, seed: int = 0) -> None:
+def add(
+    model: WorldAgen,
+    name: str,
+    rank: int,
+    alpha: float,
+    seed: int = 0,
+    *,
+    layers: Sequence[int] = (),
+    rows: Sequence[str] = (),
+) -> None:
     """Add a fresh adapter and use it: scaled by alpha / rank, random A (from `seed`), zero B, so that outputs stay.
 
-    Freezes the whole base model. Raises AdapterError for a name in use or one that cannot be a module's.
+    It acts in the backbone layers `layers` on the tokens of the groups `rows` (tokens.GROUPS); empty means all.
+    Freezes the whole base model. Raises AdapterError for a name in use or one that cannot be a module's, and for layers
+    or groups that there are not.
     """
     if name in names(model):
         raise AdapterError(f"adapter {name!r} is already loaded; remove it first or choose another name")
     if not name or "." in name or name == BASE:
         raise AdapterError(f"adapter name {name!r} is empty, reserved, or holds a dot; choose another")
+    if unknown := sorted(set(rows) - set(GROUPS)):
+        raise AdapterError(f"there are no tokens {unknown}; {suggest(unknown[0], GROUPS)}")
+    if outside := [layer for layer in layers if not 0 <= layer < model.config.layers]:
+        raise AdapterError(f"there is no layer {outside}; the backbone has layers 0 to {model.config.layers - 1}")
+    where = {"layers_to_transform": sorted(layers), "layers_pattern": "layers"} if layers else {}
     model.requires_grad_(False)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are intended
         torch.manual_seed(seed)
-        model.backbone.add_adapter(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(TARGETS)), name)  # type: ignore[arg-type]
-    use(model, name)
+        how = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(TARGETS), **where)  # type: ignore[arg-type]
+        model.backbone.add_adapter(how, name)
+    if rows:
+        for layer in _layers(model, name).values():
+            layer.lora_B[name].rows = tuple(rows)
+            layer.lora_B[name].register_forward_hook(_confine(model))
+    _switch(model, name)
 
 
 def use(model: WorldAgen, name: str | None) -> None:
     """Run with adapter `name`, which becomes trainable, or with none. Raises AdapterError when it is not loaded."""
     if name is not None:
         _require(model, name)
-    if name == in_use(model):
-        return
+    if name != in_use(model):
+        _switch(model, name)
+
+
+def _switch(model: WorldAgen, name: str | None) -> None:
     for layer in _layers(model).values():
         if name is not None:
             layer.set_adapter(name)
@@ -64,11 +94,19 @@ def use(model: WorldAgen, name: str | None) -> None:
 
 def in_use(model: WorldAgen) -> str | None:
     """The adapter that the model runs with."""
-    first: Any = model.backbone.layers[0]
-    layer = first.self_attn.q_proj
-    if not isinstance(layer, LoraLayer) or layer.disable_adapters or not layer.active_adapters:
-        return None
-    return layer.active_adapters[0]
+    layer = next((module for module in model.backbone.modules() if isinstance(module, LoraLayer)), None)
+    return None if layer is None or layer.disable_adapters else layer.active_adapters[0]
+
+
+@contextmanager
+def unused(model: WorldAgen) -> Iterator[None]:
+    """Within the block the model is the base, whatever adapter it runs with outside."""
+    name = in_use(model)
+    use(model, None)
+    try:
+        yield
+    finally:
+        use(model, name)
 
 
 @contextmanager
@@ -99,8 +137,10 @@ def mixed(model: WorldAgen, wanted: Sequence[str | None]) -> Iterator[None]:
 def remove(model: WorldAgen, name: str) -> None:
     """Forget adapter `name`; afterwards none is in use."""
     _require(model, name)
-    model.backbone.delete_adapter(name)
-    use(model, None)
+    _switch(model, None)  # in all layers, before peft chooses a new one for each of them
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Adapter .* was active which is now deleted")  # none is in use
+        model.backbone.delete_adapter(name)
 
 
 def names(model: WorldAgen) -> tuple[str, ...]:
@@ -111,7 +151,7 @@ def names(model: WorldAgen) -> tuple[str, ...]:
 def parameters(model: WorldAgen, name: str) -> list[torch.nn.Parameter]:
     """What an optimiser trains: both factors of every wrapped layer."""
     _require(model, name)
-    return [parameter for layer in _layers(model).values() for parameter in _factors(layer, name)]
+    return [parameter for layer in _layers(model, name).values() for parameter in _factors(layer, name)]
 
 
 def state(model: WorldAgen, name: str) -> dict[str, torch.Tensor]:
@@ -135,7 +175,7 @@ def set_state(model: WorldAgen, name: str, tensors: Mapping[str, torch.Tensor]) 
 def update_norm(model: WorldAgen, name: str) -> float:
     """Frobenius norm of the change that the adapter makes to all weights together; 0 means that it changes nothing."""
     total = 0.0
-    for layer in _layers(model).values():
+    for layer in _layers(model, name).values():
         a, b = _factors(layer, name)
         # |BA|^2 = sum((B'B) * (AA')): two rank x rank products instead of the full matrix.
         total += layer.scaling[name] ** 2 * float(((b.T @ b) * (a @ a.T)).sum())
@@ -143,13 +183,16 @@ def update_norm(model: WorldAgen, name: str) -> float:
 
 
 def save(model: WorldAgen, name: str, folder: str | Path, provenance: Mapping[str, Any]) -> Path:
-    """Write `adapter.safetensors` and `adapter.json` (rank, alpha, fingerprint of the base, provenance), atomically."""
-    layer = next(iter(_layers(model).values()))
+    """Write `adapter.safetensors` and `adapter.json` (what `add` takes, the base, `provenance`), atomically."""
+    layers = _layers(model, name)
+    layer = next(iter(layers.values()))
     about = {
         "format_version": FORMAT_VERSION,
         "base": fingerprint(model),
         "rank": layer.r[name],
         "alpha": layer.lora_alpha[name],
+        "layers": sorted({int(key.split(".")[1]) for key in layers}),
+        "rows": getattr(layer.lora_B[name], "rows", ()),
         "provenance": dict(provenance),
     }
     with fresh_folder(folder) as new:
@@ -172,12 +215,27 @@ def load(model: WorldAgen, name: str, folder: str | Path) -> None:
             f"{folder} was made for base weights {about['base']}, this model's are {own}; load the matching checkpoint"
         )
     tensors = load_file(path.with_name("adapter.safetensors"))
-    add(model, name, about["rank"], about["alpha"])
+    add(model, name, about["rank"], about["alpha"], layers=about.get("layers", ()), rows=about.get("rows", ()))
     set_state(model, name, tensors)
 
 
-def _layers(model: WorldAgen) -> dict[str, Any]:
-    return {key: module for key, module in model.backbone.named_modules() if isinstance(module, LoraLayer)}
+def _confine(model: WorldAgen) -> Callable[[Any, Any, torch.Tensor], torch.Tensor]:
+    """A hook that leaves of what a LoRA factor adds only the rows of the module's groups."""
+
+    def only_rows(factor: Any, _: Any, added: torch.Tensor) -> torch.Tensor:
+        kept = model.layout.members(model.running, factor.rows).to(added.device)
+        return added.masked_fill(~kept[:, None], 0.0)  # not a product: 0 times infinity would spoil the other rows
+
+    return only_rows
+
+
+def _layers(model: WorldAgen, name: str | None = None) -> dict[str, Any]:
+    """The wrapped projections; with `name`, those that this adapter acts in."""
+    return {
+        key: module
+        for key, module in model.backbone.named_modules()
+        if isinstance(module, LoraLayer) and (name is None or name in module.lora_A)
+    }
 
 
 def _factors(layer: Any, name: str) -> tuple[torch.nn.Parameter, torch.nn.Parameter]:
@@ -187,7 +245,7 @@ def _factors(layer: Any, name: str) -> tuple[torch.nn.Parameter, torch.nn.Parame
 def _tensors(model: WorldAgen, name: str) -> dict[str, torch.nn.Parameter]:
     _require(model, name)
     found = {}
-    for key, layer in _layers(model).items():
+    for key, layer in _layers(model, name).items():
         found[f"{key}.lora_A.weight"], found[f"{key}.lora_B.weight"] = _factors(layer, name)
     return found
 

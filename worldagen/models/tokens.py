@@ -64,3 +64,8 @@ class Layout:
     def positions(self, groups: tuple[str, ...]) -> torch.Tensor:
         """int64: positions in the full sequence of the tokens of `groups`."""
         return torch.tensor([position for position, (_, group) in enumerate(self.rows()) if group in groups])
+
+    @cache  # noqa: B019
+    def members(self, groups: tuple[str, ...], wanted: tuple[str, ...]) -> torch.Tensor:
+        """bool: which tokens of a sequence of `groups` alone belong to one of `wanted`."""
+        return torch.tensor([group in wanted for _, group in self.rows() if group in groups])

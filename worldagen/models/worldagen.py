@@ -54,6 +54,8 @@ class WorldAgen(nn.Module):
         self.conventions = OWN
         """Signs and units of its inputs and outputs; forward and decode take them as they are."""
         self.layout = layout_of(config)
+        self.running: tuple[str, ...] = ()
+        """Groups of the tokens that the backbone is given: adapters may act on some of them only."""
         hidden, width = config.hidden, config.vision_width
 
         self.vision = VisionTransformer(
@@ -220,7 +222,8 @@ class WorldAgen(nn.Module):
             for group, token in self._tokens(features, state, text_embedding, action).items()
             if group in seen
         }
-        rows = self.layout.positions(tuple(tokens)).to(features.device)
+        self.running = tuple(tokens)
+        rows = self.layout.positions(self.running).to(features.device)
         x = self.input_norm(torch.cat(list(tokens.values()), dim=2) + self.offset).flatten(1, 2)
         x = run(self.backbone, x, self.mask[rows][:, rows], rows).unflatten(1, (features.shape[1], -1))
         return dict(zip(tokens, x.split([token.shape[2] for token in tokens.values()], dim=2), strict=True))

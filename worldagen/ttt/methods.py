@@ -4,18 +4,28 @@ from dataclasses import dataclass
 
 from worldagen.config.schema import TTTConfig
 
+WORLD_MODEL_ROWS = ("observation", "next_state")
+"""Groups of the world model's queries. Nothing attends to them, so whatever they become, the policy is the base's."""
+CONTEXT_ROWS = ("state", "action", "image", "cls")
+"""Groups of what both readers attend to."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """What a way to adapt adds to the paper's."""
 
     anchored: bool = False
-    """The policy's outputs on explored states are held close to the base's."""
+    """The policy's outputs on explored states are held close to the base's (anchor.py)."""
+    rows: tuple[str, ...] = ()
+    """Groups of tokens that LoRA acts on; all others are computed with the base weights. Empty means all groups."""
 
 
 METHODS: dict[str, Method] = {
     "plain": Method(),
     "anchored": Method(anchored=True),
+    "world_model_rows": Method(rows=WORLD_MODEL_ROWS),
+    "world_model_rows_context": Method(rows=WORLD_MODEL_ROWS + CONTEXT_ROWS),
+    "anchored_world_model_rows_context": Method(rows=WORLD_MODEL_ROWS + CONTEXT_ROWS, anchored=True),
 }
 
 
