@@ -94,7 +94,7 @@ class CurvePoint:
     training_loss: float
     """Of the step's own batch, as in `Arm.training_loss`."""
     measurement: Measurement
-    """On the first `ttt.measure_windows` held-out windows; an arm's own measurement takes all of them."""
+    """On `ttt.measure_windows` held-out windows, spread over all; an arm's own measurement takes all of them."""
     seconds: float
     """Wall clock of the adaptation up to here, features included, measurements not."""
 

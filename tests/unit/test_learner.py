@@ -66,7 +66,7 @@ def test_measurement_is_the_mean_over_all_heldout_windows_however_they_are_batch
 ) -> None:
     learner = make_learner(model)
     together = learner.measure()
-    monkeypatch.setattr("worldagen.ttt.learner._WINDOWS_AT_ONCE", 3)
+    monkeypatch.setattr("worldagen.ttt.measure._WINDOWS_AT_ONCE", 3)
     in_parts = learner.measure()
     assert in_parts.metrics() == pytest.approx(together.metrics(), rel=1e-4, abs=1e-6)
 
@@ -85,12 +85,12 @@ def test_a_run_is_a_prefix_of_a_longer_one_and_repeats_bit_for_bit(model: WorldA
     long = make_learner(model)
     long.advance(3)
     after_three = adapter.state(model, NAME)
-    long.advance(2)
+    long.advance(5)
     torch.manual_seed(0)
     other = WorldAgen(SMALL).eval()
     short = make_learner(other)
     short.advance(1)
-    short.advance(2)
+    short.advance(3)
     for name, tensor in adapter.state(other, NAME).items():
         assert torch.equal(tensor, after_three[name]), name
     assert short.training_loss == long.training_loss[:3]
@@ -107,9 +107,8 @@ def test_another_seed_gives_another_adapter(model: WorldAgen) -> None:
 
 def test_an_adaptation_that_moves_nothing_is_an_error(model: WorldAgen) -> None:
     learner = make_learner(model, learning_rate=0.0)
-    learner.advance(1)
     with pytest.raises(AdaptationError, match="nothing moved"):
-        learner.measure()
+        learner.advance(1)
 
 
 def test_an_exploding_adaptation_is_an_error(model: WorldAgen) -> None:
@@ -156,7 +155,7 @@ def test_snapshots_are_made_once_and_a_killed_learner_goes_on_from_the_last(
     SnapshotMaker(job).snapshot(2)
     taken: list[int] = []
     advance = Learner.advance
-    monkeypatch.setattr(Learner, "advance", lambda self, steps: (taken.append(steps), advance(self, steps))[1])
+    monkeypatch.setattr(Learner, "advance", lambda self, to: (taken.append(to - self.steps), advance(self, to))[1])
     resumed = SnapshotMaker(job)
     assert resumed.snapshot(2).measurement == expected[1].measurement
     assert resumed.snapshot(4).measurement == expected[2].measurement

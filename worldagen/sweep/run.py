@@ -157,7 +157,7 @@ def _facts(config: Config, explored: Explored) -> Exploration:
         heldout_episodes=len(heldout),
         windows=sum(training),  # a window starts at every chunk
         heldout_windows=sum(heldout),
-        environment_steps=explored.environment_steps,
+        environment_steps=explored.environment_steps + explored.heldout_steps,
         noise=config.explore.noise,
         lost=explored.lost,
         seconds=explored.seconds,

@@ -1,13 +1,21 @@
-"""Exploration episodes: the base policy, noisy and told to do other tasks, meets the test-time scene. No labels."""
+"""Exploration episodes: the base policy, noisy and told to do other tasks, meets the test-time scene. No labels.
 
+A mixture lets other explorers take some of the episodes: the policy with more noise, or random actions.
+"""
+
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from worldagen.config import Config
+from worldagen.data import trajectories
 from worldagen.errors import WorldagenError
 from worldagen.rollout.pool import Pool
+from worldagen.ttt.coverage import coverage
 from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, PolicySpec
 
 
@@ -19,18 +27,73 @@ class ExplorationError(WorldagenError, RuntimeError):
 class Explored:
     """What exploration brought."""
 
-    training: tuple[Path, ...]
-    """Trajectory files, in the order of their specs."""
-    heldout: tuple[Path, ...]
-    environment_steps: int
-    lost: int
-    """Episodes that crashed or timed out."""
-    seconds: dict[str, float]
-    """Summed over the episodes: reset, simulate, render, wait."""
+    training_episodes: tuple[EpisodeResult, ...]
+    """In the order of their specs, lost ones too."""
+    heldout_episodes: tuple[EpisodeResult, ...]
+    folder: Path
+    """Where their trajectories are."""
+
+    @property
+    def training(self) -> tuple[Path, ...]:
+        """Trajectory files to learn from."""
+        return self._files(self.training_episodes)
+
+    @property
+    def heldout(self) -> tuple[Path, ...]:
+        """Trajectory files that only measure."""
+        return self._files(self.heldout_episodes)
+
+    @property
+    def environment_steps(self) -> int:
+        """Control steps of the training episodes."""
+        return sum(result.steps for result in self.training_episodes)
+
+    @property
+    def heldout_steps(self) -> int:
+        """Control steps of the held-out episodes."""
+        return sum(result.steps for result in self.heldout_episodes)
+
+    @property
+    def lost(self) -> int:
+        """Episodes that crashed or timed out."""
+        return sum(not result.trajectory for result in (*self.training_episodes, *self.heldout_episodes))
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Summed over all episodes: reset, simulate, render, wait."""
+        total: Counter[str] = Counter()
+        for result in (*self.training_episodes, *self.heldout_episodes):
+            total.update(result.seconds)
+        return dict(total)
+
+    @property
+    def coverage(self) -> dict[str, float]:
+        """What the training episodes reached (see `coverage.coverage`)."""
+        return coverage([trajectories.load(path) for path in self.training])
+
+    def first(self, episodes: int) -> "Explored":
+        """The exploration of that many training episodes, which this one began with. Held-out episodes stay.
+
+        Raises ExplorationError when none of them came through.
+        """
+        return replace(self, training_episodes=self.training_episodes[:episodes]).checked()
+
+    def checked(self) -> "Explored":
+        """Itself. Raises ExplorationError when no training or no held-out episode came through."""
+        for kind, files in (("training", self.training), ("held-out", self.heldout)):
+            if not files:
+                raise ExplorationError(f"no {kind} episode of the exploration came through; see {self.folder.parent}")
+        return self
+
+    def _files(self, results: Sequence[EpisodeResult]) -> tuple[Path, ...]:
+        return tuple(self.folder / result.trajectory for result in results if result.trajectory)
 
 
 _HELDOUT_SEEDS = 500_000
 """Training episodes draw their seeds below this offset, held-out ones above it."""
+_GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
+_MORE_NOISE = 3.0
+"""Noise of the explorer `noisy`, in units of the policy's."""
 
 
 def exploration_specs(
@@ -48,7 +111,12 @@ def exploration_specs(
     however many there are, so a larger exploration contains the smaller one. Raises ValueError when a task has no other
     task to borrow an instruction from.
     """
-    policy = PolicySpec(kind="learned", checkpoint=checkpoint, noise=config.explore.noise)
+    noise = config.explore.noise
+    explorers = {
+        "policy": PolicySpec(kind="learned", checkpoint=checkpoint, noise=noise),
+        "noisy": PolicySpec(kind="learned", checkpoint=checkpoint, noise=_MORE_NOISE * noise),
+        "random": PolicySpec(kind="random"),
+    }
 
     def spec(index: int, first_seed: int) -> EpisodeSpec:
         task, turn = tasks[index % len(tasks)], index // len(tasks)
@@ -60,7 +128,7 @@ def exploration_specs(
             task=task,
             init_state=_init_state(config.explore.first_init_state, turn, init_states[task]),
             seed=config.seed * 1_000_000 + first_seed + index,
-            policy=policy,
+            policy=explorers[explorer(config.explore.mixture, config.seed + first_seed, index)],
             instruction=others[(turn + tasks.index(task)) % len(others)],
             step_limit=config.explore.step_limit,
             actions_per_chunk=config.model.actions_per_chunk,
@@ -71,6 +139,19 @@ def exploration_specs(
     training = [spec(index, 0) for index in range(max(config.explore.episodes))]
     heldout = [spec(index, _HELDOUT_SEEDS) for index in range(config.explore.heldout_episodes)]
     return training, heldout
+
+
+def explorer(mixture: Mapping[str, float], seed: int, index: int) -> str:
+    """What drives episode `index`: a function of nothing else, so that an exploration begins with the smaller ones.
+
+    Multiples of the golden ratio fill the unit interval evenly from the first on: in any number of episodes each
+    explorer has its share, to within an episode or two.
+    """
+    shares = dict(sorted(mixture.items())) or {"policy": 1.0}
+    bounds = np.cumsum(list(shares.values())) / sum(shares.values())
+    start = np.random.default_rng([seed, 2]).random()
+    place = (start + index * _GOLDEN_RATIO) % 1.0
+    return list(shares)[min(int(np.searchsorted(bounds, place, side="right")), len(shares) - 1)]
 
 
 def _init_state(first: int, turn: int, available: int) -> int:
@@ -84,22 +165,8 @@ def explore(pool: Pool, training: Sequence[EpisodeSpec], heldout: Sequence[Episo
     Raises ExplorationError when no training or no held-out episode came through.
     """
     results = {result.spec.key: result for result in pool.run([*training, *heldout], "explore")}
-    seconds: Counter[str] = Counter()
-    for result in results.values():
-        seconds.update(result.seconds)
-    explored = Explored(
-        training=_recorded(pool, training, results),
-        heldout=_recorded(pool, heldout, results),
-        environment_steps=sum(result.steps for result in results.values()),
-        lost=sum(not result.trajectory for result in results.values()),
-        seconds=dict(seconds),
-    )
-    for kind, files in (("training", explored.training), ("held-out", explored.heldout)):
-        if not files:
-            raise ExplorationError(f"no {kind} episode of the exploration came through; see {pool.storage}")
-    return explored
-
-
-def _recorded(pool: Pool, specs: Sequence[EpisodeSpec], results: Mapping[str, EpisodeResult]) -> tuple[Path, ...]:
-    names = [results[spec.key].trajectory for spec in specs]
-    return tuple(pool.trajectories / name for name in names if name)
+    return Explored(
+        training_episodes=tuple(results[spec.key] for spec in training),
+        heldout_episodes=tuple(results[spec.key] for spec in heldout),
+        folder=pool.trajectories,
+    ).checked()

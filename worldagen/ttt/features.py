@@ -1,7 +1,7 @@
 """Explored episodes, encoded once: adapters change the backbone only, so the features of a frame never change."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -57,6 +57,13 @@ def imagine(model: WorldAgen, batch: ExploredBatch) -> torch.Tensor:
 def act(model: WorldAgen, batch: ExploredBatch, text: torch.Tensor) -> Output:
     """The policy's outputs for a batch, under sentence embeddings `text` (B, 512)."""
     return model.decode(*_inputs(batch, text), predict_image=False)
+
+
+def imagine_and_act(model: WorldAgen, batch: ExploredBatch, text: torch.Tensor) -> Output:
+    """`imagine`'s image and `act`'s actions. One pass gives both where the world model is blind to the instruction."""
+    if model.config.mask == "strict":
+        return model.decode(*_inputs(batch, text))
+    return replace(act(model, batch, text), image=imagine(model, batch))
 
 
 def _inputs(batch: ExploredBatch, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

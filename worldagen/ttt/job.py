@@ -8,7 +8,7 @@ from worldagen.config import content_key
 from worldagen.data import trajectories
 from worldagen.models import checkpoint
 from worldagen.models.folders import fresh_folder
-from worldagen.ttt.learner import Learner
+from worldagen.ttt.learner import AdaptationError, Learner
 from worldagen.ttt.methods import Adaptation
 from worldagen.ttt.snapshot import Snapshot, read_snapshot
 
@@ -33,13 +33,15 @@ class AdaptationJob:
     """Step counts at which snapshots are wanted, ascending."""
     adapters: Path
     """Folder of all adapters; each version has a folder of its own in it."""
+    measure_windows: int = 64
+    """Held-out windows measured after every step."""
     device: str = "cpu"
     threads: int = 1
 
     def version(self, steps: int) -> str:
         """Name of the adapter after `steps` steps: a key of all that it and its measurement depend on."""
         heldout = [path.stem for path in self.heldout]
-        measured = content_key(self.base, heldout, self.instructions, self.changed_threshold)
+        measured = content_key(self.base, heldout, self.instructions, self.changed_threshold, self.measure_windows)
         if steps == 0:
             return f"base-{measured}"
         return content_key(measured, [path.stem for path in self.training], asdict(self.how), steps)
@@ -62,15 +64,17 @@ class SnapshotMaker:
             return found
         learner = self._learner or self._start(before=steps)
         self._learner = None  # until the steps are done: a learner that failed half-way must not be gone on with
-        learner.advance(steps - learner.steps)
+        learner.advance(to=steps)
         with fresh_folder(folder) as new:
-            snapshot = learner.save(new, self._provenance(steps))
+            snapshot = learner.save(new, steps, self._provenance(steps))
         self._learner = learner
         return snapshot
 
     def _start(self, before: int) -> Learner:
         """A learner that has taken as many steps as the latest finished snapshot holds."""
         job = self.job
+        if (own := checkpoint.fingerprint(job.checkpoint)) != job.base:
+            raise AdaptationError(f"{job.checkpoint} has the fingerprint {own}, the job was made for base {job.base}")
         learner = Learner(
             checkpoint.load(job.checkpoint).to(job.device),
             [trajectories.load(path) for path in job.training],
@@ -78,6 +82,7 @@ class SnapshotMaker:
             job.how,
             job.instructions,
             job.changed_threshold,
+            job.measure_windows,
         )
         for steps in sorted(job.steps, reverse=True):
             if 0 < steps < before and (found := read_snapshot(job.folder(steps))):

@@ -6,8 +6,7 @@ adapter after 16 steps is the same whether the run went on to 64 or not, and one
 
 import math
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,15 @@ import torch
 from worldagen.data.order import Mixture, batch_indices
 from worldagen.errors import WorldagenError
 from worldagen.models import adapter
-from worldagen.models.losses import frame_patches, image_loss, observation_errors
+from worldagen.models.losses import frame_patches, image_loss
 from worldagen.models.pixels import to_uint8, unpatchify
 from worldagen.models.precision import compute_type, computing
 from worldagen.models.worldagen import WorldAgen
-from worldagen.results import Measurement
-from worldagen.ttt.features import ExploredBatch, ExploredWindows, act, imagine
-from worldagen.ttt.methods import Adaptation
+from worldagen.results import CurvePoint, Measurement
+from worldagen.ttt.anchor import anchor_loss, drawn_instructions
+from worldagen.ttt.features import ExploredBatch, ExploredWindows, act, imagine, imagine_and_act
+from worldagen.ttt.measure import Yardstick
+from worldagen.ttt.methods import METHODS, Adaptation
 from worldagen.ttt.snapshot import PREDICTIONS_FILE, Snapshot
 from worldagen.types import Trajectory
 
@@ -31,8 +32,7 @@ NAME = "ttt"
 """The adapter's name inside the model."""
 SHOWN = 6
 """Held-out transitions whose predictions are kept for the report."""
-_OPTIMISER_FILE = "optimiser.pt"
-_WINDOWS_AT_ONCE = 32
+_STATE_FILE = "learner.pt"
 
 
 class AdaptationError(WorldagenError, RuntimeError):
@@ -42,8 +42,9 @@ class AdaptationError(WorldagenError, RuntimeError):
 class Learner:
     """One adaptation of `model` (which it changes: an adapter named NAME is added and used).
 
-    Trains on the windows of `training`, measures on those of `heldout`. `instructions` are the sentences under which
-    the drift of the policy is measured; they take turns over the held-out windows.
+    Trains on the windows of `training`, measures on those of `heldout`, on `measure_windows` of them after every step.
+    `instructions` are the sentences that the policy knows: under them its drift is measured, and anchored.
+    Raises AdaptationError when there is nothing to train on or to measure with.
     """
 
     def __init__(
@@ -54,105 +55,117 @@ class Learner:
         how: Adaptation,
         instructions: Sequence[str],
         changed_threshold: float,
+        measure_windows: int = 64,
     ) -> None:
+        for given, what in ((training, "exploratory episode to learn from"), (heldout, "held-out episode to measure")):
+            if not given:
+                raise AdaptationError(f"there is no {what}; set explore.episodes and explore.heldout_episodes above 0")
+        if not instructions:
+            raise AdaptationError("there is no instruction under which the policy's drift could be measured")
         started = time.perf_counter()
-        self.model, self.how, self.changed_threshold = model, how, changed_threshold
+        self.model, self.how, self.method = model, how, METHODS[how.method]
         self.training, self.heldout = ExploredWindows(model, training), ExploredWindows(model, heldout)
         self.dtype = compute_type(how.precision, self.training.device.type)
         self.instructions = model.encode_text(instructions).detach()
-        adapter.add(model, NAME, how.rank, how.alpha, how.seed)
-        self.optimiser = self._optimiser()
-        self.training_loss: list[float] = []
-        self.base_actions = self._actions()  # a fresh adapter leaves the outputs as they are: these are the base's
         self.seconds = time.perf_counter() - started
+        """Wall clock of encoding and steps. Measurements are not in it: they tell what happened, nothing needs them."""
+        self.yardstick = Yardstick(model, self.heldout, self.instructions, changed_threshold, measure_windows)
+        adapter.add(model, NAME, how.rank, how.alpha, how.seed, layers=how.layers, rows=self.method.rows)
+        self.optimiser = self._optimiser()
+        self.curve: list[CurvePoint] = []
+        self.best: dict[str, torch.Tensor] = {}
+        """The adapter at its best step, where early stopping may want it back."""
+        self.stopped = 0
+        """The step that early stopping went back to; 0 while it has not."""
 
     @property
     def steps(self) -> int:
         """TTT steps taken so far."""
-        return len(self.training_loss)
+        return len(self.curve)
 
-    def advance(self, steps: int) -> None:
-        """Take `steps` more steps. Raises AdaptationError when the loss is no longer a number."""
-        started = time.perf_counter()
-        for _ in range(steps):
-            self.training_loss.append(self._step())
-        self.seconds += time.perf_counter() - started
+    @property
+    def training_loss(self) -> tuple[float, ...]:
+        return tuple(point.training_loss for point in self.curve)
+
+    def advance(self, to: int) -> None:
+        """Go on until `to` steps are taken, or early stopping has had enough.
+
+        Raises AdaptationError when a loss or the update is no longer a number.
+        """
+        while self.steps < to and not self.stopped:
+            started = time.perf_counter()
+            loss = self._step()
+            self.seconds += time.perf_counter() - started
+            measurement = self._measure(self.yardstick.few, self.steps + 1)
+            point = CurvePoint(step=self.steps + 1, training_loss=loss, measurement=measurement, seconds=self.seconds)
+            self.curve.append(point)
+            if self.how.early_stopping:
+                self._stop_early()
 
     def _step(self) -> float:
+        """The step's observation loss, before the step."""
         indices = batch_indices(Mixture((len(self.training),)), self.how.batch_size, self.steps, self.how.seed)
-        batch = self.training.batch(indices)
-        with computing(self.dtype, self.training.device.type):
-            predicted = imagine(self.model, batch)
-        loss = image_loss(predicted.float(), self._patches(batch)[:, 1:], self._full(batch))
+        observation, total = self._losses(self.training.batch(indices))
         self.optimiser.zero_grad()
-        loss.backward()
+        total.backward()
         torch.nn.utils.clip_grad_norm_(adapter.parameters(self.model, NAME), self.how.grad_clip)
         self.optimiser.step()
-        if not math.isfinite(value := loss.item()):
-            raise AdaptationError(
-                f"the loss of step {self.steps + 1} is {value} (learning rate {self.how.learning_rate:g}, rank "
-                f"{self.how.rank}); use a smaller ttt.learning_rate"
-            )
-        return value
+        if not math.isfinite(value := total.item()):
+            raise self._broken(f"the loss of step {self.steps + 1} is {value}")
+        return observation.item()
 
-    @torch.no_grad()
+    def _losses(self, batch: ExploredBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The observation loss, and what is minimised: with the anchor, where the method has one."""
+        target, device = self._patches(batch)[:, 1:], self.training.device.type
+        if not self.method.anchored:
+            with computing(self.dtype, device):
+                predicted = imagine(self.model, batch)
+            observation = image_loss(predicted.float(), target, self._full(batch))
+            return observation, observation
+        text = drawn_instructions(self.instructions, len(batch.windows), self.steps, self.how.seed)
+        with computing(self.dtype, device):
+            with torch.no_grad(), adapter.unused(self.model):
+                base = act(self.model, batch, text)
+            output = imagine_and_act(self.model, batch, text)
+        assert output.image is not None
+        observation = image_loss(output.image.float(), target, self._full(batch))
+        return observation, observation + self.how.anchor * anchor_loss(output, base, batch.windows.counts > 0)
+
+    def _stop_early(self) -> None:
+        """Keep the best step so far; when it lies `early_stopping` steps back, return to it and stop."""
+        best = min(self.curve, key=lambda point: point.measurement.changed).step
+        if best == self.steps:
+            self.best = adapter.state(self.model, NAME)
+        elif self.steps - best >= self.how.early_stopping:
+            adapter.set_state(self.model, NAME, self.best)
+            self.stopped = best
+
     def measure(self) -> Measurement:
-        """World model and policy drift on the held-out episodes.
+        """World model and policy drift on all held-out windows.
 
         Raises AdaptationError when steps were taken and the adapter is still nothing, or holds no numbers any more.
         """
-        norm = float(adapter.update_norm(self.model, NAME))
-        if self.steps and not (math.isfinite(norm) and norm > 0):
+        return self._measure(self.yardstick.all, self.steps)
+
+    def _measure(self, windows: np.ndarray, steps: int) -> Measurement:
+        norm = adapter.update_norm(self.model, NAME)
+        if steps and norm == 0:
             raise AdaptationError(
-                f"after {self.steps} steps at learning rate {self.how.learning_rate:g} the update has norm {norm:g}: "
-                + ("nothing moved" if norm == 0 else "it exploded; use a smaller ttt.learning_rate")
+                f"after {steps} steps at learning rate {self.how.learning_rate:g} the update has norm 0: nothing moved"
             )
-        drift, flips = self._drift()
-        return Measurement(**self._errors(), arm_drift=drift, gripper_flips=flips, update_norm=norm)
+        if not math.isfinite(norm):
+            raise self._broken(f"after {steps} steps the update has norm {norm:g}: it exploded")
+        measurement = self.yardstick.measure(norm, windows)
+        if wrong := [name for name, value in measurement.metrics().items() if not math.isfinite(value)]:
+            raise self._broken(f"after {steps} steps the held-out {', '.join(wrong)} is not a number")
+        return measurement
 
-    def _errors(self) -> dict[str, float]:
-        """World-model errors over all held-out windows."""
-        sums: defaultdict[str, float] = defaultdict(float)
-        for batch, _ in self._heldout_batches():
-            predicted = imagine(self.model, batch)
-            frames, full = self._patches(batch), self._full(batch)
-            errors = observation_errors(predicted, frames[:, 1:], frames[:, :-1], full, self.changed_threshold)
-            count = float(full.sum())
-            for name, value in errors._asdict().items():
-                over_changed = name in ("changed", "copy_changed")
-                sums[name] += float(value) * count * (float(errors.changed_fraction) if over_changed else 1.0)
-            sums["count"] += count
-        changed = sums["changed_fraction"]
-        weights = {"changed": changed, "copy_changed": changed}
-        return {
-            name: value / max(weights.get(name, sums["count"]), 1e-12)
-            for name, value in sums.items()
-            if name != "count"
-        }
-
-    def _drift(self) -> tuple[float, float]:
-        """Mean absolute difference to the base's arm actions and share of flipped gripper commands."""
-        (arm, gripper), (base_arm, base_gripper) = self._actions(), self.base_actions
-        flipped = (gripper > 0.5) != (base_gripper > 0.5)
-        return float((arm - base_arm).abs().mean()), float(flipped.float().mean())
-
-    @torch.no_grad()
-    def _actions(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The policy's arm (n, a, 6) and gripper (n, a, 1) outputs at all real chunks of the held-out windows."""
-        arms, grippers = [], []
-        for batch, indices in self._heldout_batches():
-            text = self.instructions[torch.from_numpy(indices % len(self.instructions))]
-            output = act(self.model, batch, text)
-            real = batch.windows.counts > 0
-            arms.append(output.arm[real])
-            grippers.append(output.gripper[real])
-        return torch.cat(arms), torch.cat(grippers)
-
-    def _heldout_batches(self) -> Iterator[tuple[ExploredBatch, np.ndarray]]:
-        everything = np.arange(len(self.heldout))
-        for first in range(0, len(everything), _WINDOWS_AT_ONCE):
-            indices = everything[first : first + _WINDOWS_AT_ONCE]
-            yield self.heldout.batch(indices), indices
+    def _broken(self, what: str) -> AdaptationError:
+        how = self.how
+        return AdaptationError(
+            f"{what} (method {how.method}, learning rate {how.learning_rate:g}, rank {how.rank}); "
+            "use a smaller ttt.learning_rate"
+        )
 
     @torch.no_grad()
     def predictions(self) -> dict[str, np.ndarray]:
@@ -167,20 +180,22 @@ class Learner:
         images = {name: to_uint8(unpatchify(patches, patch)).cpu().numpy() for name, patches in shown.items()}
         return {name: self.model.conventions.frames(pixels) for name, pixels in images.items()}
 
-    def save(self, folder: Path, provenance: Mapping[str, Any]) -> Snapshot:
-        """Write into the empty `folder` what `restore` needs and what describes this step count.
+    def save(self, folder: Path, steps: int, provenance: Mapping[str, Any]) -> Snapshot:
+        """Write into the empty `folder` what `restore` needs and what describes the budget of `steps` steps.
 
         At zero steps there is no adapter to save, only the description. Raises AdaptationError as `measure` does.
         """
         snapshot = Snapshot(
-            steps=self.steps,
+            steps=steps,
             measurement=self.measure(),
-            training_loss=tuple(self.training_loss),
+            training_loss=self.training_loss,
             seconds=self.seconds,
+            curve=tuple(self.curve),
+            stopped=self.stopped,
         )
         if self.steps:
             adapter.save(self.model, NAME, folder, {**provenance, "arithmetic": str(self.dtype)})
-            torch.save(self.optimiser.state_dict(), folder / _OPTIMISER_FILE)
+            torch.save({"optimiser": self.optimiser.state_dict(), "best": self.best}, folder / _STATE_FILE)
         np.savez_compressed(folder / PREDICTIONS_FILE, allow_pickle=False, **self.predictions())
         snapshot.write(folder)
         return snapshot
@@ -189,10 +204,11 @@ class Learner:
         """Go on from what `save` left in `folder`, as though this learner had taken those steps itself."""
         adapter.remove(self.model, NAME)
         adapter.load(self.model, NAME, folder)
+        state = torch.load(folder / _STATE_FILE, weights_only=True)
         self.optimiser = self._optimiser()
-        self.optimiser.load_state_dict(torch.load(folder / _OPTIMISER_FILE, weights_only=True))
-        self.training_loss = list(snapshot.training_loss)
-        self.seconds = snapshot.seconds
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.best, self.stopped = state["best"], snapshot.stopped
+        self.curve, self.seconds = list(snapshot.curve), snapshot.seconds
 
     def _optimiser(self) -> torch.optim.AdamW:
         parameters = adapter.parameters(self.model, NAME)

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from worldagen.results import Measurement
+from worldagen.results import CurvePoint, Measurement
 
 SNAPSHOT_FILE = "snapshot.json"
 PREDICTIONS_FILE = "predictions.npz"
@@ -19,7 +19,11 @@ class Snapshot:
     training_loss: tuple[float, ...]
     """Observation loss of each step so far."""
     seconds: float
-    """Wall clock of encoding and of all steps so far."""
+    """Wall clock of encoding and of all steps so far, measurements excluded."""
+    curve: tuple[CurvePoint, ...] = ()
+    """What was measured after each step so far."""
+    stopped: int = 0
+    """Best step, which the adapter was put back to because none was better for long; 0: it did not stop early."""
 
     def write(self, folder: Path) -> None:
         (folder / SNAPSHOT_FILE).write_text(json.dumps(asdict(self), indent=1))
@@ -36,5 +40,6 @@ def read_snapshot(folder: Path) -> Snapshot | None:
             **data,
             "measurement": Measurement(**data["measurement"]),
             "training_loss": tuple(data["training_loss"]),
+            "curve": tuple(CurvePoint.from_dict(point) for point in data["curve"]),
         }
     )
