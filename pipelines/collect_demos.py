@@ -7,15 +7,17 @@ from worldagen.envs.suites import in_words, prepare_env
 from worldagen.evaluation.episodes import known_tasks
 from worldagen.rollout.demos import available_init_states, collect, demos_folder, table
 from worldagen.run_folder import open_run_folder
+from worldagen.sweep.plan import given_checkpoint
 
 
 def run(config: Config) -> None:
     tasks = list(available_init_states(config, known_tasks(config)))
+    checkpoint = given_checkpoint(config) if config.demos.corrected else None
     open_run_folder(config)
     env = prepare_env(config.env)
     connect(config)
     print(in_words(env))
-    print(table(collect(config, env, tasks)))
+    print(table(collect(config, env, tasks, checkpoint)))
     print(f"demonstrations: {demos_folder(config)}")
 
 

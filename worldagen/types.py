@@ -74,6 +74,9 @@ class PolicySpec:
     """Adapter version; empty means the base model."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise added to the six arm values of each executed action."""
+    handover: int = 0
+    """For so many control steps of the last task the learned policy of `checkpoint` acts, then the expert takes over
+    (experts only). What is recorded begins there: how to go on from where that policy gets to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +107,8 @@ class EpisodeSpec:
     def __post_init__(self) -> None:
         if self.then and not self.stop_on_success:
             raise ValueError("a chain goes on when a task succeeds: `then` needs stop_on_success=True")
+        if self.policy.handover and (self.policy.kind != "expert" or not self.stop_on_success):
+            raise ValueError("a policy hands over to an expert that ends the task: `handover` is for experts only")
 
     @property
     def last_task(self) -> str:
@@ -113,7 +118,7 @@ class EpisodeSpec:
     @property
     def key(self) -> str:
         """Stable hexadecimal key of the content (20 characters of SHA-256)."""
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(_given(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     @classmethod
@@ -127,6 +132,18 @@ class EpisodeSpec:
                 "then": tuple(data.get("then", ())),
             }
         )
+
+
+def _given(spec: Any) -> dict[str, Any]:
+    """What a spec sets, as a nested dict. Defaults are left out, so that a new field renames no episode."""
+    values = {field.name: (getattr(spec, field.name), field.default) for field in dataclasses.fields(spec)}
+    return {name: _plain(value) for name, (value, default) in values.items() if value != default}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return _given(value) if dataclasses.is_dataclass(value) else value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Demonstrations that begin where the expert of another task ended."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from worldagen.envs.calvin.states import situation_of
 from worldagen.envs.calvin.tasks import outcomes
 from worldagen.rollout.demos import available_init_states, demo_spec
 from worldagen.rollout.episode import run_episode
-from worldagen.rollout.policies import ExpertPolicy
+from worldagen.rollout.policies import ExpertPolicy, RandomPolicy
 from worldagen.types import EnvSpec
 
 TASKS = ["open_drawer", "close_drawer", "turn_on_led", "move_slider_left"]
@@ -57,3 +59,27 @@ def test_only_the_last_task_is_recorded_and_from_where_the_first_one_ended(env):
 def test_a_suite_without_chains_refuses():
     with pytest.raises(ConfigError, match="libero_goal has no chains"):
         available_init_states(config(0.5, "libero_goal"), ["turn_on_the_stove"])
+
+
+def test_what_a_policy_does_before_it_hands_over_is_not_recorded(env):
+    given = config(0.0)
+    given.demos.corrected, given.demos.handover = 1.0, 20
+    available = available_init_states(given, TASKS)
+    spec = demo_spec(given, SPEC, "open_drawer", available, 0, checkpoint="0123")
+    handover = spec.policy.handover
+    assert spec.policy.kind == "expert" and spec.policy.checkpoint == "0123" and handover in (5, 10, 15, 20)
+    episode = run_episode(env, ExpertPolicy(), spec, before=RandomPolicy())
+    recorded = episode.trajectory
+    assert episode.result.success and recorded is not None
+    assert recorded.counts.sum() == episode.result.steps - handover
+    start = env.reset(spec).state
+    assert np.linalg.norm(recorded.state[0][:3] - start[:3]) > 0.01
+
+
+def test_a_policy_that_succeeds_before_it_hands_over_leaves_nothing_to_record(env):
+    given = config(0.0)
+    given.demos.corrected = 1.0
+    spec = demo_spec(given, SPEC, "turn_on_led", available_init_states(given, TASKS), 0, checkpoint="0123")
+    spec = replace(spec, policy=replace(spec.policy, handover=60))
+    episode = run_episode(env, ExpertPolicy(), spec, before=ExpertPolicy())
+    assert episode.result.success and episode.trajectory is None

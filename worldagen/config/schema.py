@@ -89,6 +89,11 @@ class DemosConfig:
     chained: float = share(0.0)
     """Share of the demonstrations that begin where the expert of another task has just ended, as those of a chain do,
     instead of in the task's own initial states (CALVIN only)."""
+    corrected: float = share(0.0)
+    """Share of the demonstrations in which the policy of `checkpoint` acts first and the expert then takes over; only
+    the expert's part is kept. They teach a policy to go on from its own mistakes (cf. DAgger, Ross et al., 2011)."""
+    handover: int = positive(40)
+    """Control steps, at most, before the expert takes over; how many is drawn for each demonstration."""
     step_limit: int = positive(300)
     """Control steps after which an attempt has failed; most experts need 30 to 100, those of LIBERO-10 twice that."""
 

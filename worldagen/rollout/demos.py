@@ -1,15 +1,18 @@
 """Demonstrations: scripted experts act with noise on the arm, which they correct; successful episodes are kept."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import ray
 
 from worldagen.config import Config, ConfigError, run_path
 from worldagen.envs.experts import expert_tasks
 from worldagen.envs.suites import chains, leads_to, task_infos
+from worldagen.models.checkpoint import fingerprint
 from worldagen.rollout.errors import RunError
+from worldagen.rollout.inference import start_servers
 from worldagen.rollout.pool import Pool
 from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, PolicySpec
 
@@ -39,19 +42,24 @@ class TaskDemos:
     """Control steps of a successful episode."""
 
 
-def collect(config: Config, env: EnvSpec, tasks: Sequence[str]) -> list[TaskDemos]:
+def collect(config: Config, env: EnvSpec, tasks: Sequence[str], checkpoint: Path | None = None) -> list[TaskDemos]:
     """Record `demos.episodes_per_task` successes of each task in `demos_dir` (or `run_dir/demos`) and return them.
 
-    Ray must be connected. Episodes that an earlier, interrupted call recorded are found again. Raises ConfigError,
-    before anything starts, for tasks without an expert or initial states; DemosError for an expert that keeps failing.
+    `checkpoint` is the folder of the policy that hands over to the experts (`demos.corrected`). Ray must be connected.
+    Episodes that an earlier, interrupted call recorded are found again. Raises ConfigError, before anything starts, for
+    tasks without an expert or initial states; DemosError for an expert that keeps failing.
     """
     init_states = available_init_states(config, tasks)
-    pool = Pool.start(config.pool, demos_folder(config))
+    folder = demos_folder(config)
+    servers = start_servers(checkpoint, folder, config.inference) if checkpoint else ()
+    pool = Pool.start(config.pool, folder, servers)
     try:
-        results = record(pool.run, config, env, init_states)
+        results = record(pool.run, config, env, init_states, fingerprint(checkpoint) if checkpoint else "")
         return [_gathered(task, results[task], pool.trajectories) for task in tasks]
     finally:
         pool.close()
+        for server in servers:
+            ray.kill(server)
 
 
 def demos_folder(config: Config) -> Path:
@@ -62,6 +70,11 @@ def available_init_states(config: Config, tasks: Sequence[str]) -> dict[str, int
     """How many initial states each task has. Raises ConfigError for a task that cannot be demonstrated."""
     if config.demos.chained and not chains(config.env.suite):
         raise ConfigError(f"demos.chained={config.demos.chained:g}: {config.env.suite} has no chains of tasks")
+    if config.demos.corrected and config.demos.handover < config.model.actions_per_chunk:
+        raise ConfigError(
+            f"demos.handover={config.demos.handover} is less than one chunk (model.actions_per_chunk="
+            f"{config.model.actions_per_chunk})"
+        )
     experts, infos, first = expert_tasks(config.env.suite), task_infos(config.env.suite), config.demos.first_init_state
     for task in tasks:
         if task not in experts:
@@ -75,34 +88,40 @@ def available_init_states(config: Config, tasks: Sequence[str]) -> dict[str, int
     return {task: infos[task].init_states for task in tasks}
 
 
-def demo_spec(config: Config, env: EnvSpec, task: str, init_states: Mapping[str, int], attempt: int) -> EpisodeSpec:
+def demo_spec(
+    config: Config, env: EnvSpec, task: str, init_states: Mapping[str, int], attempt: int, checkpoint: str = ""
+) -> EpisodeSpec:
     """Attempt number `attempt` at `task`: initial states from the first one up, then again with new seeds.
 
-    Every so many attempts (`demos.chained`) another task, drawn at random, leads up to this one.
+    Every so many attempts (`demos.chained`) another task, drawn at random, leads up to this one; in some
+    (`demos.corrected`) the policy with fingerprint `checkpoint` acts before the expert.
     """
-    first, chained = config.demos.first_init_state, config.demos.chained
+    first, chained, chunk = config.demos.first_init_state, config.demos.chained, config.model.actions_per_chunk
+    random = np.random.default_rng([config.seed, attempt, *task.encode()])
     begin = task, first + attempt % (init_states[task] - first)
     if int((attempt + 1) * chained) > int(attempt * chained):
-        begin = lead_up(config, task, init_states, attempt)
+        begin = lead_up(config, task, init_states, random)
+    handover = chunk * int(random.integers(1, config.demos.handover // chunk + 1))
+    corrected = random.random() < config.demos.corrected
+    expert = PolicySpec(kind="expert", noise=config.demos.noise)
     return EpisodeSpec(
         env=env,
         task=begin[0],
         then=(task,) if begin[0] != task else (),
         init_state=begin[1],
         seed=config.seed * 1_000_000 + _FIRST_SEED + attempt,
-        policy=PolicySpec(kind="expert", noise=config.demos.noise),
+        policy=replace(expert, checkpoint=checkpoint, handover=handover) if corrected else expert,
         step_limit=config.demos.step_limit,
-        actions_per_chunk=config.model.actions_per_chunk,
+        actions_per_chunk=chunk,
         record="trajectory",
     )
 
 
-def lead_up(config: Config, task: str, init_states: Mapping[str, int], attempt: int) -> tuple[str, int]:
+def lead_up(config: Config, task: str, init_states: Mapping[str, int], random: np.random.Generator) -> tuple[str, int]:
     """Another task and an initial state of it from which `task` can be done next.
 
     Raises ConfigError when no other of the tasks leads up to this one.
     """
-    random = np.random.default_rng([config.seed, attempt, *task.encode()])
     others = [other for other in init_states if other != task]
     for _ in range(_DRAWS if others else 0):
         other = others[random.integers(len(others))]
@@ -112,12 +131,14 @@ def lead_up(config: Config, task: str, init_states: Mapping[str, int], attempt: 
     raise ConfigError(f"demos.chained={config.demos.chained:g}: none of {', '.join(others)} leads up to {task}")
 
 
-def record(run: Run, config: Config, env: EnvSpec, init_states: Mapping[str, int]) -> dict[str, list[EpisodeResult]]:
+def record(
+    run: Run, config: Config, env: EnvSpec, init_states: Mapping[str, int], checkpoint: str = ""
+) -> dict[str, list[EpisodeResult]]:
     """Run the tasks' attempts, each task's in order, until every task has its successes and none beyond them."""
     results: dict[str, list[EpisodeResult]] = {task: [] for task in init_states}
     while True:
         specs = [
-            demo_spec(config, env, task, init_states, attempt)
+            demo_spec(config, env, task, init_states, attempt, checkpoint)
             for task, found in results.items()
             for attempt in range(len(found), len(found) + config.demos.episodes_per_task - _successes(found))
         ]
@@ -131,7 +152,12 @@ def record(run: Run, config: Config, env: EnvSpec, init_states: Mapping[str, int
 
 
 def _successes(results: Sequence[EpisodeResult]) -> int:
-    return sum(result.success for result in results)
+    return sum(_shows(result) for result in results)
+
+
+def _shows(result: EpisodeResult) -> bool:
+    """Whether an expert succeeded: a policy that does so before it hands over leaves nothing to demonstrate."""
+    return result.success and bool(result.trajectory or not result.spec.policy.handover)
 
 
 def _check(task: str, results: Sequence[EpisodeResult]) -> None:
@@ -146,7 +172,7 @@ def _check(task: str, results: Sequence[EpisodeResult]) -> None:
 
 
 def _gathered(task: str, results: Sequence[EpisodeResult], folder: Path) -> TaskDemos:
-    kept = [result for result in results if result.success]
+    kept = [result for result in results if _shows(result)]
     mean_steps = sum(result.steps for result in kept) / len(kept)
     return TaskDemos(task, tuple(folder / result.trajectory for result in kept), len(results), mean_steps)
 

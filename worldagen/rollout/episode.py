@@ -25,8 +25,10 @@ class Episode:
     """Primary image at the start and after each action; empty unless the spec records video."""
 
 
-def run_episode(env: Env, policy: Policy, spec: EpisodeSpec) -> Episode:
+def run_episode(env: Env, policy: Policy, spec: EpisodeSpec, before: Policy | None = None) -> Episode:
     """Let `policy` act in `env` until success (if the spec stops there) or the step limit.
+
+    `before` acts first in the last task where the spec has a `handover`; if it succeeds, nothing is recorded.
 
     A chain goes on with its next task where the last one succeeded, and the policy starts anew, knowing nothing of what
     was before (CALVIN's protocol). The result depends on the spec and the policy alone. Whatever the simulator or the
@@ -37,13 +39,17 @@ def run_episode(env: Env, policy: Policy, spec: EpisodeSpec) -> Episode:
         observation = env.reset(spec)
     tape = _Tape(observation)
     noise = generator(spec, "noise")
-    completed = int(_attempt(env, policy, spec, tape, noise, seconds))
-    for number, task in enumerate(spec.then, start=1):
-        if completed < number:
+    completed = 0
+    for number, task in enumerate((spec.task, *spec.then)):
+        if number:
+            env.next_task(task)
+        tape.began, limit, done = len(tape.chunks), spec.step_limit, False
+        if before and number == len(spec.then):
+            done = _attempt(env, before, spec, tape, noise, seconds, spec.policy.handover)
+            tape.began, limit = len(tape.chunks), limit - spec.policy.handover
+        if not (done or _attempt(env, policy, spec, tape, noise, seconds, limit)):
             break
-        env.next_task(task)
-        tape.began = len(tape.chunks)
-        completed += _attempt(env, policy, spec, tape, noise, seconds)
+        completed += 1
     result = EpisodeResult(
         spec=spec,
         status="success" if completed == 1 + len(spec.then) else "failure",
@@ -54,24 +60,33 @@ def run_episode(env: Env, policy: Policy, spec: EpisodeSpec) -> Episode:
     )
     return Episode(
         result,
-        None if spec.record == "none" else tape.trajectory(spec, spec.instruction or env.instruction),
+        None
+        if spec.record == "none" or tape.began == len(tape.chunks)
+        else tape.trajectory(spec, spec.instruction or env.instruction),
         tuple(tape.frames) if spec.record == "video" else (),
     )
 
 
 def _attempt(
-    env: Env, policy: Policy, spec: EpisodeSpec, tape: "_Tape", noise: np.random.Generator, seconds: dict[str, float]
+    env: Env,
+    policy: Policy,
+    spec: EpisodeSpec,
+    tape: "_Tape",
+    noise: np.random.Generator,
+    seconds: dict[str, float],
+    limit: int,
 ) -> bool:
-    """The env's current task, from where the simulator stands. Returns whether its goal held after any action."""
+    """`limit` steps at the env's current task, from where the simulator stands. Returns whether its goal held after any
+    action."""
     with _timed(seconds, "wait"):
         policy.start(spec, env)
     observation = tape.chunks[-1].observation if tape.chunks else tape.first
     executed, steps, success = np.zeros((0, ACTION_SIZE), np.float32), 0, False
-    while steps < spec.step_limit and not (success and spec.stop_on_success):
+    while steps < limit and not (success and spec.stop_on_success):
         with _timed(seconds, "wait"):
             actions = policy.act(observation, executed)
         intended: list[np.ndarray] = []
-        count = min(spec.actions_per_chunk, spec.step_limit - steps)
+        count = min(spec.actions_per_chunk, limit - steps)
         out = env.step(_disturbed(islice(actions, count), spec.policy.noise, noise, intended))
         tape.add(out, intended)
         observation, executed = out.observation, out.actions
@@ -90,7 +105,7 @@ class _Tape:
     intended: list[np.ndarray] = field(default_factory=list)
     frames: list[np.ndarray] = field(default_factory=list)
     began: int = 0
-    """Chunks before the current task of a chain."""
+    """Chunks before what is recorded: those of a chain's earlier tasks, and of whoever handed over."""
 
     def __post_init__(self) -> None:
         self.frames.append(self.first.primary)
@@ -111,7 +126,7 @@ class _Tape:
         return hashlib.sha256(actions.astype(np.float32).tobytes() + state).hexdigest()
 
     def trajectory(self, spec: EpisodeSpec, instruction: str) -> Trajectory:
-        """Of the task in which the episode ended."""
+        """From chunk `began` on."""
         chunks, intended = self.chunks[self.began :], self.intended[self.began :]
         before = self.chunks[self.began - 1].observation if self.began else self.first
         observations = [before, *(out.observation for out in chunks)]

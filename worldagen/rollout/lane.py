@@ -19,7 +19,7 @@ from worldagen.errors import WorldagenError
 from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.rollout.episode import Episode, run_episode
 from worldagen.rollout.errors import EnvError, RunError, StorageError
-from worldagen.rollout.policies import Model, make_policy
+from worldagen.rollout.policies import Model, make_policy, make_predecessor
 from worldagen.tracking.memory import peak_rss_mb
 from worldagen.tracking.video import write_mp4
 from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, Observation, StepOut
@@ -66,11 +66,11 @@ class Lane:
         """One try at `spec`. After whatever the simulator raises, the next episode gets a new simulator."""
         self.moves()
         try:
-            policy = make_policy(spec, lambda: _Waiting(self.model(), self))
+            policy, before = (make(spec, self._waiting) for make in (make_policy, make_predecessor))
             started = time.perf_counter()
             env = self._env(spec.env)
             building = time.perf_counter() - started
-            result = self._store(run_episode(cast(Env, _Watched(env, self)), policy, spec))
+            result = self._store(run_episode(cast(Env, _Watched(env, self)), policy, spec, before))
             seconds = {**result.seconds, "reset": result.seconds["reset"] + building}
             return Attempt(replace(result, seconds=seconds), peak_rss_mb=peak_rss_mb())
         except RunError as error:
@@ -93,6 +93,9 @@ class Lane:
         """Nobody waits for the simulator now."""
         self.moved = None
         self.watchdog.rests(self)
+
+    def _waiting(self) -> Model:
+        return _Waiting(self.model(), self)
 
     def _env(self, spec: EnvSpec) -> Env:
         if self.env is None or self.env_spec != spec:

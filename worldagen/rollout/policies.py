@@ -95,6 +95,11 @@ class LearnedPolicy:
         return decision.actions
 
 
+def make_predecessor(spec: EpisodeSpec, model: Callable[[], Model]) -> Policy | None:
+    """The policy that hands over to the one that `spec` names, if there is one."""
+    return LearnedPolicy(model()) if spec.policy.handover else None
+
+
 def make_policy(spec: EpisodeSpec, model: Callable[[], Model]) -> Policy:
     """The policy that `spec` names; `model` is called only for a learned one."""
     if spec.policy.kind == "expert":
