@@ -66,7 +66,7 @@ class Lane:
         """One try at `spec`. After whatever the simulator raises, the next episode gets a new simulator."""
         self.moves()
         try:
-            policy, before = (make(spec, self._waiting) for make in (make_policy, make_predecessor))
+            policy, before = make_policy(spec, self._waiting), make_predecessor(spec, self._waiting)
             started = time.perf_counter()
             env = self._env(spec.env)
             building = time.perf_counter() - started
