@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from synthetic_results import TASKS, make_results
 
 from pipelines import report as pipeline
 from worldagen.config import Config, ConfigError
+from worldagen.report import figures
 from worldagen.report.figures import draw
 from worldagen.report.findings import judge
 from worldagen.report.page import clips, duration, number, render, write_report
@@ -41,6 +43,14 @@ class Page(HTMLParser):
     @property
     def words(self) -> str:
         return " ".join(" ".join(self.text).split())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse_pictures() -> Iterator[None]:
+    """Pictures of few pixels, which are drawn faster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "DPI", 40)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 from scipy.stats import spearmanr, ttest_1samp
+from statsmodels.stats.multitest import multipletests
 
 from worldagen.evaluation.correlation import rank_correlation
 from worldagen.evaluation.statistics import (
@@ -119,6 +120,13 @@ def test_holm_over_arms() -> None:
     assert [each.distinguishable for each in found] == [True, True, False, False]
     assert paired_difference(arms[2], control).distinguishable, "on its own, the third would have been"
     assert holm([]) == []
+
+
+def test_holm_is_that_of_statsmodels() -> None:
+    counts = [(9, 1), (3, 3), (8, 0), (1, 6), (12, 2), (2, 2), (0, 8)]
+    found = [difference_of(np.repeat([1.0, -1.0, 0.0], [*pair, 30])) for pair in counts]
+    expected = multipletests([each.p for each in found], method="holm")[1]
+    assert [each.p_corrected for each in holm(found)] == pytest.approx(list(expected))
 
 
 def test_seeds_are_averaged_before_they_are_compared() -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from synthetic_results import make_results
 
 from pipelines import study as pipeline
 from worldagen.config import Config, ConfigError, StudyConfig, load
+from worldagen.report import figures
 from worldagen.results import SweepResults
 from worldagen.study.document import Document, Section, Table, to_markdown
 from worldagen.study.page import to_html, write_study
@@ -31,6 +33,14 @@ def setting(folder: Path, name: str) -> SweepResults:
     )
     config = {**results.config, "env": {**results.config["env"], "shifts": shifts}}
     return dataclasses.replace(results, config=config)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse_pictures() -> Iterator[None]:
+    """Pictures of few pixels, which are drawn faster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "DPI", 40)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +109,18 @@ def test_all_settings_together_are_one_comparison(study: Study) -> None:
     assert study.together.value == pytest.approx(sum(separate) / 3)
 
 
+def test_budgets_are_compared_over_all_settings(study: Study) -> None:
+    assert len(study.budgets) == 11, "the one that failed in a setting is not among them"
+    worst = min(study.budgets, key=lambda each: each.difference.value)
+    assert worst.name == "plain, lr 0.003, 64 steps" and worst.difference.distinguishable
+    assert worst.difference.episodes == 3 * 30
+    alone = [each.difference.value for each in worst.found if each.difference]
+    assert worst.difference.value == pytest.approx(sum(alone) / 3)
+    assert worst.difference.p_corrected > worst.difference.p
+    made = document(study, {}, [], "python pipelines/study.py")
+    assert row(made, "Budgets over all settings", worst.name)[1].startswith("−40.0 [")
+
+
 def test_findings_tell_gains_and_harms_alike(study: Study) -> None:
     said = " ".join(sentences(study))
     assert "gains in 1 of 3 settings; camera_half: +" in said
@@ -136,7 +158,7 @@ def test_markdown_and_page_show_the_same(study: Study, tmp_path: Path) -> None:
     page = write_study(study, tmp_path, waiting=["light"], command="python pipelines/study.py run_dir=runs/calvin")
     markdown, html = (tmp_path / "study.md").read_text(), page.read_text()
     shown = re.findall(r"!\[[^]]*\]\((\w+\.png)\)", markdown)
-    assert len(shown) == 4 and all((tmp_path / name).stat().st_size > 10_000 for name in shown)
+    assert len(shown) == 4 and all((tmp_path / name).stat().st_size > 1_000 for name in shown)
     assert html.count("data:image/png") == 2 * len(shown) and not re.search(r"https?://|<script", html)
     for words in ("No results yet of light", "Can it be known without counting successes?", "camera 0.5"):
         assert words in markdown and words in html

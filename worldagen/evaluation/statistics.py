@@ -15,7 +15,6 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import binom, bootstrap, norm, permutation_test
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from worldagen.results import Outcome
@@ -88,11 +87,16 @@ def success_rate(successes: int, episodes: int, *, pairs: float = 0) -> Rate:
 
 
 def holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
-    """The differences with their p values corrected over all of them (Holm)."""
-    if not differences:
-        return []
-    corrected = multipletests([difference.p for difference in differences], alpha=ALPHA, method="holm")[1]
-    return [replace(each, p_corrected=float(p)) for each, p in zip(differences, corrected, strict=True)]
+    """The differences with their p values corrected over all of them (Holm).
+
+    What statsmodels' multipletests gives, which takes a second because it has all garbage collected first.
+    """
+    order = sorted(range(len(differences)), key=lambda index: differences[index].p)
+    corrected, least = [0.0] * len(order), 0.0
+    for rank, index in enumerate(order):
+        least = max(least, min(1.0, (len(order) - rank) * differences[index].p))
+        corrected[index] = least
+    return [replace(each, p_corrected=p) for each, p in zip(differences, corrected, strict=True)]
 
 
 def paired_difference(arm: Sequence[Outcome], control: Sequence[Outcome]) -> PairedDifference:

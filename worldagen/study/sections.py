@@ -19,7 +19,7 @@ def document(study: Study, pictures: Mapping[str, Picture], waiting: Iterable[st
     """The whole study in words, tables and pictures. `waiting` are settings that have no results yet."""
     missing = [f"No results yet of {', '.join(waiting)}."] if (waiting := list(waiting)) else []
     makers: list[Callable[[Study, Mapping[str, Picture]], Section | None]] = [
-        _what, _confirmation, _search, _world_model, _prediction, _rule, _single
+        _what, _confirmation, _budgets, _search, _world_model, _prediction, _rule, _single
     ]  # fmt: skip
     return Document(
         title=f"Study {study.name}: does test-time training help?",
@@ -112,6 +112,30 @@ def _search(study: Study, pictures: Mapping[str, Picture]) -> Section:
     )
     table = Table(header, tuple(rows), note)
     return Section("Which methods and budgets gain, which harm", (*_plot("success", pictures), table))
+
+
+def _budgets(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
+    if not study.budgets:
+        return None
+    rows = tuple(
+        (
+            each.name,
+            f"{fine(each.difference.value)} [{fine(each.difference.low)}, {fine(each.difference.high)}]",
+            f"{each.difference.gained}, {each.difference.lost}",
+            p_value(each.difference.p_corrected).removeprefix("= "),
+            percent(each.error_change),
+            f"{each.drift:.3f}",
+            f"{sum(found.accepted for found in each.found)} of {len(each.found)}",
+        )
+        for each in study.budgets
+    )
+    header = ("budget", "points to the control", "gained, lost", "p, Holm", "held-out error", "drift", "rule accepts")
+    note = (
+        f"Each over the {study.budgets[0].difference.episodes} paired episodes of the search in all "
+        f"{len(study.settings)} settings; Holm over the {len(rows)} budgets. What holds on average may not hold in "
+        "each of them."
+    )
+    return Section("Budgets over all settings", (Table(header, rows, note),))
 
 
 def _method_row(setting: SettingFindings, method: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from worldagen.evaluation import statistics
 from worldagen.evaluation.statistics import PairedDifference
 from worldagen.report.findings import Confirmed, Finding, Findings, judge, smallest_difference
 from worldagen.report.rule import Record, record
-from worldagen.results import SweepResults
+from worldagen.results import Group, SweepResults
 
 SEEN = ("camera", "light", "colour")
 """Shifts that cameras see: what a world model is asked to make up for."""
@@ -51,6 +52,27 @@ class SettingFindings:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """One budget in all settings."""
+
+    name: str
+    found: tuple[Finding, ...]
+    """One for each setting that evaluated it."""
+    difference: PairedDifference
+    """Over the episodes of all these settings in a row, corrected over the budgets."""
+
+    @property
+    def error_change(self) -> float:
+        """Average over the settings."""
+        return fmean(each.error_change for each in self.found)
+
+    @property
+    def drift(self) -> float:
+        """Average over the settings."""
+        return fmean(each.measured("arm_drift") for each in self.found)
+
+
+@dataclass(frozen=True)
 class Study:
     """All settings, in the order of the configuration."""
 
@@ -60,6 +82,8 @@ class Study:
     """Search, then confirm, over all settings as one comparison; None without confirmations."""
     together_smallest: float | None
     """Smallest true difference that this one comparison finds in 4 of 5 repeats."""
+    budgets: tuple[Budget, ...]
+    """The budgets that every setting evaluated, by method, exploration, learning rate, rank and steps."""
 
     @property
     def findings(self) -> list[Findings]:
@@ -109,6 +133,7 @@ def summarise(name: str, results: Mapping[str, SweepResults]) -> Study:
         settings=tuple(SettingFindings(setting, each, confirmed.get(setting)) for setting, each in findings.items()),
         together=together,
         together_smallest=smallest_difference([together]) if together else None,
+        budgets=_budgets(list(findings.values())),
     )
 
 
@@ -119,6 +144,28 @@ def _together(results: list[SweepResults]) -> PairedDifference | None:
         return None
     changes = [statistics.changes([arm.outcomes for arm in each.arms], each.control) for each in again]
     return statistics.difference_of(np.concatenate(changes), seeds=max(len(each.arms) for each in again))
+
+
+def _budgets(settings: list[Findings]) -> tuple[Budget, ...]:
+    """Empty with a single setting, which says all that there is to say itself."""
+    by_budget: dict[tuple[Group, int], list[tuple[Findings, Finding]]] = {}
+    for findings in settings:
+        for each in findings.compared:
+            by_budget.setdefault((each.group, each.steps), []).append((findings, each))
+    shared = [own for own in by_budget.values() if len(own) == len(settings) > 1]
+    differences = statistics.holm([_over_settings(own) for own in shared])
+    return tuple(
+        Budget(own[0][0].name(own[0][1]), tuple(each for _, each in own), difference)
+        for own, difference in zip(shared, differences, strict=True)
+    )
+
+
+def _over_settings(own: list[tuple[Findings, Finding]]) -> PairedDifference:
+    changes = [
+        statistics.changes([arm.outcomes for arm in each.arms], findings.results.control.outcomes)
+        for findings, each in own
+    ]
+    return statistics.difference_of(np.concatenate(changes), seeds=max(len(each.arms) for _, each in own))
 
 
 def load_study(folder: Path, names: list[str]) -> dict[str, SweepResults]:

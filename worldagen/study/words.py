@@ -8,7 +8,14 @@ from worldagen.study.summary import Study
 
 def sentences(study: Study) -> list[str]:
     """What was found, gains and harms alike."""
-    said = [*_gains(study), *_all_together(study), *_harms(study), *_rule_sentences(study), *_reductions(study)]
+    said = [
+        *_gains(study),
+        *_all_together(study),
+        *_over_settings(study),
+        *_harms(study),
+        *_rule(study),
+        *_reductions(study),
+    ]
     found = predictors(study.findings)
     return [*said, *(predictors_in_words(found) if found else [])]
 
@@ -40,6 +47,17 @@ def _all_together(study: Study) -> list[str]:
     ]
 
 
+def _over_settings(study: Study) -> list[str]:
+    if not study.budgets:
+        return []
+    different = [each for each in study.budgets if each.difference.distinguishable]
+    listed = [f"{each.name}: {fine(each.difference.value)} points" for each in different]
+    return [
+        f"Over all settings together, {len(different)} of {len(study.budgets)} budgets differ from the control beyond "
+        "noise" + (f" ({'; '.join(listed)})." if listed else ".")
+    ]
+
+
 def _harms(study: Study) -> list[str]:
     counts = []
     for method in study.methods:
@@ -50,7 +68,7 @@ def _harms(study: Study) -> list[str]:
     return [f"Harm beyond noise in the search, by method: {', '.join(counts)} arms."] if counts else []
 
 
-def _rule_sentences(study: Study) -> list[str]:
+def _rule(study: Study) -> list[str]:
     found = study.rule
     if not found.accepted:
         return []
