@@ -358,7 +358,7 @@ def test_folders_that_cannot_be_mixed_are_refused(mixed: Config, tmp_path: Path)
         plan(with_data(mixed, {demos: 1.0, str(tmp_path / "demos" / "trajectories"): 1.0}))
     for index in range(4):
         save(make_curtain(30 + index, size=16), tmp_path / "small" / f"{index}.parquet")
-    with pytest.raises(DataError, match=r"0\.parquet has image_size \(16, 16\), but .*demos.* has \(32, 32\)"):
+    with pytest.raises(DataError, match=r"\d\.parquet has image_size \(16, 16\), but .*demos.* has \(32, 32\)"):
         plan(with_data(mixed, {demos: 1.0, str(tmp_path / "small"): 1.0}))
 
 
@@ -394,6 +394,19 @@ def trained(config: Config, run_dir: Path, **settings: object) -> WorldAgen:
     run = plan(dataclasses.replace(config, run_dir=str(run_dir), demos_dir=config.run_dir, pretrain=pretrain))
     work(run)
     return checkpoint.load(run.checkpoint)
+
+
+def test_training_goes_on_from_the_weights_of_a_checkpoint(config: Config, tmp_path: Path) -> None:
+    other = dataclasses.replace(config.model, layers=1)
+    begin = checkpoint.save(WorldAgen(config.model), tmp_path / "begin", {})
+    unfit = checkpoint.save(WorldAgen(other), tmp_path / "unfit", {})
+    settings = {"initial": str(begin), "steps": 2, "warmup_steps": 1, "learning_rate": 1e-9, "weight_decay": 0.0}
+    after = trained(config, tmp_path / "on", **settings)
+    for name, tensor in checkpoint.load(begin).state_dict().items():
+        torch.testing.assert_close(after.state_dict()[name], tensor, atol=1e-6, rtol=0)
+    for folder, words in {unfit: r"differs in model\.layers", tmp_path: "is not a checkpoint folder"}.items():
+        with pytest.raises(ConfigError, match=words):
+            trained(config, tmp_path / "off", **{**settings, "initial": str(folder)})
 
 
 def test_training_from_kept_features_gives_the_same_weights(frozen: Config, tmp_path: Path) -> None:

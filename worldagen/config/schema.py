@@ -186,6 +186,8 @@ class PretrainConfig:
     """Steps between validations; a checkpoint is written at each."""
     validation_windows: int = positive(256)
     """Held-out windows measured at each validation, spread over all of them; the last validation takes all."""
+    initial: str = ""
+    """Checkpoint folder whose weights training goes on from, e.g. on more demonstrations; empty starts anew."""
     vision_checkpoint: str = ""
     """MAE weights (`.pth`) of the vision transformer; a frozen one (`model.vision_frozen`) needs them."""
     cache_vision: bool = False

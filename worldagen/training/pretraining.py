@@ -23,6 +23,7 @@ from worldagen.data.trajectories import TrajectoryInfo, check_sizes, load, sizes
 from worldagen.data.windows import WindowDataset
 from worldagen.models import checkpoint, reference
 from worldagen.models.precision import compute_type
+from worldagen.models.weights import CheckpointError
 from worldagen.models.worldagen import WorldAgen
 from worldagen.tracking.progress import progress
 from worldagen.training.loop import ALONE, Record, train
@@ -72,6 +73,8 @@ class Plan:
     def identity(self) -> dict[str, Any]:
         """What determines the trained weights. Two workers instead of one change them by rounding only."""
         pretrain = {name: value for name, value in asdict(self.config.pretrain).items() if name not in FREE}
+        if self.config.pretrain.initial:
+            pretrain["initial"] = checkpoint.fingerprint(self.config.pretrain.initial)
         episodes = {"training": self.training, "held_out": self.held_out}
         return {
             "model": asdict(self.config.model),
@@ -99,10 +102,24 @@ def plan(config: Config) -> Plan:
             "model.vision_frozen=true trains no vision transformer, so it needs a trained one: set "
             "pretrain.vision_checkpoint to an MAE file (mae_pretrain_vit_base.pth)"
         )
+    if config.pretrain.initial:
+        _check_initial(config)
     splits = [hold_out(source, config.pretrain.validation_fraction, config.seed) for source in sources]
     training, held_out = ([episode for split in splits for episode in split[part]] for part in (0, 1))
     windows = tuple(sum(episode.chunks for episode in split[0]) for split in splits)
     return Plan(config, folder, training, held_out, Mixture(windows, tuple(weights.values())))
+
+
+def _check_initial(config: Config) -> None:
+    """Raise ConfigError unless `pretrain.initial` holds a model of the configured size."""
+    folder = config.pretrain.initial
+    try:
+        held = checkpoint.describe(folder)["config"]
+    except CheckpointError as error:
+        raise ConfigError(f"pretrain.initial={folder}: {error}") from error
+    own = asdict(config.model)
+    if differing := sorted(name for name in own if name != "preset" and held.get(name) != own[name]):
+        raise ConfigError(f"pretrain.initial={folder} holds another model; it differs in model.{', '.join(differing)}")
 
 
 def finished(plan: Plan) -> bool:
@@ -144,7 +161,8 @@ def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lam
         log(record)
 
     torch.manual_seed(config.seed)
-    model = WorldAgen(config.model).to(worker.device)
+    initial = config.pretrain.initial
+    model = (checkpoint.load(initial) if initial else WorldAgen(config.model)).to(worker.device)
     if config.pretrain.vision_checkpoint:
         reference.load_vision(model, config.pretrain.vision_checkpoint)
     training, held_out = (_windows(episodes, plan, model, worker) for episodes in (plan.training, plan.held_out))
