@@ -62,9 +62,9 @@ def report(config: Config, env: EnvSpec, fingerprint: str, outcomes: dict[str, t
         lines += describe_protocol(config, env)
     elif config.evaluation.chains:
         lines += describe_drawn_chains(config, env, evaluated_tasks(config))
-    chains = runs_chains(config)
+    chains, length = runs_chains(config), config.evaluation.chain_length
     for name, found in outcomes.items():
-        lines += chain_table(name, found) if chains else table(name, found)
+        lines += chain_table(name, found, length) if chains else table(name, found)
     if "adapted" in outcomes:
         compare = length_difference if chains else success_difference
         lines.append(compare(outcomes["adapted"], outcomes["base"]))
@@ -79,11 +79,11 @@ def table(name: str, outcomes: tuple[Outcome, ...]) -> list[str]:
     return [_row(label, each) for label, each in rows]
 
 
-def chain_table(name: str, outcomes: tuple[Outcome, ...]) -> list[str]:
-    """Chains that solved at least 1 to 5 tasks in a row, and how many they solved on average."""
-    summary = summarise(outcomes)
+def chain_table(name: str, outcomes: tuple[Outcome, ...], length: int) -> list[str]:
+    """Chains that solved at least so many tasks in a row, and how many they solved on average."""
+    summary = summarise(outcomes, length)
     rows = [_row(f"  {number} in a row", each) for number, each in enumerate(summary.in_a_row, start=1)]
-    average = f"average length {summary.length:.2f} of 5 [{summary.low:.2f}, {summary.high:.2f}]"
+    average = f"average length {summary.length:.2f} of {length} [{summary.low:.2f}, {summary.high:.2f}]"
     return [f"{name}: {len(outcomes)} chains, {average}", *rows]
 
 

@@ -60,7 +60,7 @@ def test_sequences_of_some_tasks_are_drawn_by_the_same_rule() -> None:
 
 def test_of_all_tasks_an_official_sequence_can_be_drawn() -> None:
     official = next(sequence for sequence in official_sequences() if sequence.condition == 7)
-    possible = _possible(7, range(len(TASKS)), _successors().tolist())
+    possible = _possible(7, range(len(TASKS)), _successors().tolist(), 5)
     assert official.tasks in {tuple(TASKS[task] for task in tasks) for tasks in possible}
 
 
@@ -75,3 +75,11 @@ def test_all_sequences_are_generated_alike(capsys: pytest.CaptureFixture[str]) -
         main(["sequences"])
     assert not ended.value.code
     assert "1000 of 1000" in capsys.readouterr().out
+
+
+def test_chains_may_be_shorter_for_a_policy_of_fewer_categories():
+    tasks = ["open_drawer", "close_drawer", "move_slider_left", "move_slider_right", "turn_on_led", "turn_off_led"]
+    with pytest.raises(ValueError, match=r"no 5 of these 6 tasks .* shorten evaluation\.chain_length"):
+        drawn_sequences(tasks, 3)
+    drawn = drawn_sequences(tasks, 40, length=3)
+    assert all(len({category(task) for task in sequence.tasks}) == 3 for sequence in drawn)

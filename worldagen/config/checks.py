@@ -22,6 +22,10 @@ def check(config: Config) -> None:
         "for fewer episodes set evaluation.episodes_per_task",
     )
     _require(
+        config.evaluation.chain_length == 5 or not config.evaluation.protocol,
+        f"evaluation.chain_length={config.evaluation.chain_length}: a protocol's chains have five tasks",
+    )
+    _require(
         not (config.evaluation.protocol and config.evaluation.chains),
         f"evaluation.chains={config.evaluation.chains} draws chains, and evaluation.protocol="
         f"{config.evaluation.protocol} brings its own episodes; set one of the two",

@@ -324,8 +324,11 @@ class EvaluationConfig:
     limit: int = at_least_zero(0)
     """Run only the first so many episodes of the protocol (0: all); the output then says that it is a part."""
     chains: int = at_least_zero(0)
-    """CALVIN, any scene: so many chains of five of `tasks`, drawn by its rule from its initial conditions, in place of
+    """CALVIN, any scene: so many chains of `tasks`, drawn by its rule from its initial conditions, in place of
     `episodes_per_task`; each task may take `step_limit` control steps (CALVIN: 360). 0: single tasks."""
+    chain_length: int = positive(5)
+    """Tasks in each of these chains (CALVIN: 5), all of different categories: a policy that knows tasks of four
+    categories only can be measured on chains of four."""
     tasks: list[str] = field(default_factory=list)
     """Tasks to evaluate; empty means env.tasks."""
     episodes_per_task: int = positive(10)

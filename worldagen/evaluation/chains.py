@@ -37,7 +37,7 @@ class ChainDifference:
     less_far: int
 
 
-def summarise(outcomes: Sequence[Outcome], tasks: int = 5) -> ChainSummary:
+def summarise(outcomes: Sequence[Outcome], tasks: int) -> ChainSummary:
     """How far chains of `tasks` tasks got. Raises ValueError when there are none."""
     if not outcomes:
         raise ValueError("a summary of chains needs at least one, got none")

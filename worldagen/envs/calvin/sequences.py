@@ -51,21 +51,24 @@ def generate_sequences(count: int = 1000) -> tuple[TaskSequence, ...]:
     return tuple(sequences)
 
 
-def drawn_sequences(tasks: Sequence[str], count: int, seed: int = 0) -> tuple[TaskSequence, ...]:
-    """`count` sequences of five of `tasks` alone, drawn by CALVIN's rule from its initial conditions.
+def drawn_sequences(tasks: Sequence[str], count: int, seed: int = 0, length: int = 5) -> tuple[TaskSequence, ...]:
+    """`count` sequences of `length` of `tasks` alone, drawn by CALVIN's rule from its initial conditions.
 
     CALVIN draws until a draw can be done, so all that can be done are equally likely: here these are listed and
     shuffled. Conditions take turns in random order, those without a sequence left out. Sequence i is the same however
     many are drawn, and none comes twice before all of its condition have come. Raises ValueError when there is none.
     """
     successors, numbers = _successors().tolist(), [TASKS.index(task) for task in tasks]
-    listed = {condition: list(_possible(condition, numbers, successors)) for condition in range(len(CONDITIONS))}
+    listed = {
+        condition: list(_possible(condition, numbers, successors, length)) for condition in range(len(CONDITIONS))
+    }
     conditions = np.random.default_rng(seed).permutation([number for number, found in listed.items() if found])
     if not len(conditions):
         categories = sorted({category(task) for task in tasks})
         raise ValueError(
-            f"no five of these {len(tasks)} tasks can be done one after the other: CALVIN takes them from five "
-            f"different categories, here there are {len(categories)} ({', '.join(categories)}); name more tasks"
+            f"no {length} of these {len(tasks)} tasks can be done one after the other: CALVIN takes them from "
+            f"different categories, here there are {len(categories)} ({', '.join(categories)}); name more tasks or "
+            "shorten evaluation.chain_length"
         )
     order = {number: np.random.default_rng([seed, number]).permutation(listed[number]) for number in conditions}
     turns = (divmod(position, len(conditions)) for position in range(count))
@@ -77,16 +80,20 @@ def drawn_sequences(tasks: Sequence[str], count: int, seed: int = 0) -> tuple[Ta
 
 
 def _possible(
-    situation: int, numbers: Sequence[int], successors: Sequence[Sequence[int]], begun: tuple[int, ...] = ()
+    situation: int,
+    numbers: Sequence[int],
+    successors: Sequence[Sequence[int]],
+    length: int,
+    begun: tuple[int, ...] = (),
 ) -> Iterator[tuple[int, ...]]:
     """Every sequence of task numbers that goes on from `situation` after `begun`."""
-    if len(begun) == 5:
+    if len(begun) == length:
         yield begun
         return
     taken = {category(TASKS[task]) for task in begun}
     for task in numbers:
         if successors[situation][task] >= 0 and category(TASKS[task]) not in taken:
-            yield from _possible(successors[situation][task], numbers, successors, (*begun, task))
+            yield from _possible(successors[situation][task], numbers, successors, length, (*begun, task))
 
 
 @functools.cache
