@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic import make_trajectory
 
+from worldagen.data import trajectories
 from worldagen.data.episodes import EpisodeFiles, find_demonstrations, hold_out
 from worldagen.data.trajectories import DataError, info, load, save
+from worldagen.data.windows import WindowDataset
 
 
 def test_load_returns_what_was_saved(tmp_path: Path) -> None:
@@ -134,16 +136,26 @@ def test_hold_out_splits_each_task_and_ignores_order(tmp_path: Path) -> None:
         hold_out(episodes[:1], 0.3, seed=0)
 
 
-def test_episode_cache_stays_within_its_bound(tmp_path: Path) -> None:
+def test_episode_cache_stays_within_its_bound_and_what_does_not_fit_is_decoded_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for index in range(4):
         save(make_trajectory(index), tmp_path / f"{index}.parquet")
     one = make_trajectory().primary.nbytes * 2
     files = EpisodeFiles(find_demonstrations(tmp_path), cache_bytes=2 * one)
+    images = []
+    decode = trajectories._decode
+    monkeypatch.setattr(trajectories, "_decode", lambda *given: images.append(given[1]) or decode(*given))
     for index in (0, 1, 2, 3, 0):
         expected = make_trajectory(files.episodes[index].spec.init_state)
-        np.testing.assert_array_equal(files[index].primary, expected.primary)
+        np.testing.assert_array_equal(files[index].primary[:], expected.primary)
+        np.testing.assert_array_equal(files[index].wrist[1:4], expected.wrist[1:4])
         assert len(files._cached) <= 2
-    assert files[0] is files[0]
+    assert files[0] is files[0] and files[1] is files[1]
+    images.clear()
+    window = WindowDataset(files, chunks=2, lengths=files.lengths)[3 * 6 + 1]
+    assert images == [f"{camera} image of frame {frame}" for camera in ("primary", "wrist") for frame in (1, 2, 3)]
+    np.testing.assert_array_equal(window.primary, make_trajectory(files.episodes[3].spec.init_state).primary[1:4])
 
 
 def test_the_wrist_camera_may_have_a_size_of_its_own(tmp_path: Path) -> None:

@@ -1,25 +1,28 @@
 """Folders of episode files: what they hold, which of them are held out, and reading them within a memory bound."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import overload
 
-from worldagen.data.trajectories import DataError, TrajectoryInfo, info, load
+from worldagen.data.trajectories import DataError, TrajectoryInfo, decoded, info, load
 from worldagen.types import Trajectory
 
 CACHE_BYTES = 2 << 30
 
 
 class EpisodeFiles(Sequence[Trajectory]):
-    """A lazy sequence of trajectories: decoded on first use, the least recently used dropped beyond `cache_bytes`."""
+    """A lazy sequence of trajectories: the first ones that are used stay decoded, up to `cache_bytes` of images.
+
+    All others are read anew each time, and only those of their images are decoded that are looked at: in random order
+    no other choice of what to keep would be used more often.
+    """
 
     def __init__(self, episodes: Sequence[TrajectoryInfo], cache_bytes: int = CACHE_BYTES) -> None:
         self.episodes = list(episodes)
         self.lengths = [episode.chunks for episode in episodes]
         self.cache_bytes = cache_bytes
-        self._cached: OrderedDict[int, Trajectory] = OrderedDict()
+        self._cached: dict[int, Trajectory] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -33,13 +36,12 @@ class EpisodeFiles(Sequence[Trajectory]):
         if isinstance(index, slice):
             return EpisodeFiles(self.episodes[index], self.cache_bytes)
         if index in self._cached:
-            self._cached.move_to_end(index)
             return self._cached[index]
-        trajectory = load(self.episodes[index].path)
-        self._cached[index] = trajectory
-        self._bytes += _size(trajectory)
-        while self._bytes > self.cache_bytes and len(self._cached) > 1:
-            self._bytes -= _size(self._cached.popitem(last=False)[1])
+        trajectory = load(self.episodes[index].path, decode=False)
+        size = trajectory.primary.nbytes + trajectory.wrist.nbytes
+        if self._bytes + size <= self.cache_bytes:
+            trajectory = self._cached[index] = decoded(trajectory)
+            self._bytes += size
         return trajectory
 
 
@@ -105,7 +107,3 @@ def hold_out(
 
 def _rank(key: str, seed: int) -> str:
     return hashlib.sha256(f"{seed}:{key}".encode()).hexdigest()
-
-
-def _size(trajectory: Trajectory) -> int:
-    return trajectory.primary.nbytes + trajectory.wrist.nbytes

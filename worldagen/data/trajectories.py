@@ -6,11 +6,14 @@ Imports no torch, so simulator processes can write trajectories. PNG is lossless
 
 import io
 import json
+import math
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +50,31 @@ class TrajectoryInfo:
     """Height and width of the primary image, in pixels."""
 
 
+class PngFrames:
+    """The images of one camera in a file, decoded when they are looked at: as far as needed an array (n, H, W, 3)."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, encoded: list[bytes], name: str, path: Path) -> None:
+        self._encoded, self._name, self._path = encoded, name, path
+        with _opened(encoded[0], f"{name} image of frame 0", path) as first:
+            self.shape = (len(encoded), first.height, first.width, 3)
+        self.nbytes = math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        images = [
+            _decode(self._encoded[row], f"{self._name} image of frame {row}", self._path)
+            for row in np.arange(len(self))[rows]
+        ]
+        sizes = {image.shape for image in images}
+        if len(sizes) > 1:
+            raise _damaged(self._path, f"its {self._name} images have different sizes {sorted(sizes)}")
+        return np.stack(images)
+
+
 def save(trajectory: Trajectory, path: str | Path) -> None:
     """Write `trajectory` to `path` atomically: a reader sees the whole file or none. DataError if it is unsound."""
     path = Path(path)
@@ -65,20 +93,30 @@ def save(trajectory: Trajectory, path: str | Path) -> None:
         raise
 
 
-def load(path: str | Path) -> Trajectory:
-    """Read one trajectory. Raises DataError for a missing, damaged or foreign file."""
+def load(path: str | Path, decode: bool = True) -> Trajectory:
+    """Read one trajectory. Without `decode` its images are `PngFrames`, which cost only what is looked at.
+
+    Raises DataError for a missing, damaged or foreign file.
+    """
     path = Path(path)
     with _reading(path) as file:
         header = _header(file, path)
         try:
             table = file.read()
             trajectory = _trajectory(table, header, path)
+            if decode:
+                trajectory = decoded(trajectory)
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             raise error if isinstance(error, DataError) else _damaged(path, str(error)) from error
     fault = _fault(trajectory)
     if fault:
         raise _damaged(path, fault)
     return trajectory
+
+
+def decoded(trajectory: Trajectory) -> Trajectory:
+    """The trajectory with all of its images decoded. Raises DataError naming one that is damaged."""
+    return replace(trajectory, primary=trajectory.primary[:], wrist=trajectory.wrist[:])
 
 
 def info(path: str | Path) -> TrajectoryInfo:
@@ -145,8 +183,8 @@ def _trajectory(table: pa.Table, header: dict[str, Any], path: Path) -> Trajecto
     return Trajectory(
         spec=EpisodeSpec.from_dict(header["spec"]),
         instruction=header["instruction"],
-        primary=_decode_all(table["primary"], "primary", path),
-        wrist=_decode_all(table["wrist"], "wrist", path),
+        primary=cast(np.ndarray, PngFrames(table["primary"].to_pylist(), "primary", path)),
+        wrist=cast(np.ndarray, PngFrames(table["wrist"].to_pylist(), "wrist", path)),
         state=_array(table["state"]),
         actions=actions[:-1].reshape(len(actions) - 1, -1, ACTION_SIZE),
         intended=intended[:-1].reshape(len(intended) - 1, -1, ACTION_SIZE),
@@ -227,16 +265,15 @@ def _array(column: pa.ChunkedArray) -> np.ndarray:
     return values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), -1).astype(np.float32)
 
 
-def _decode_all(column: pa.ChunkedArray, name: str, path: Path) -> np.ndarray:
-    images = [_decode(data.as_py(), f"{name} image of frame {index}", path) for index, data in enumerate(column)]
-    shapes = {image.shape for image in images}
-    if len(shapes) > 1:
-        raise _damaged(path, f"its {name} images have different sizes {sorted(shapes)}")
-    return np.stack(images)
-
-
 def _decode(data: bytes, what: str, path: Path) -> np.ndarray:
+    with _opened(data, what, path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@contextmanager
+def _opened(data: bytes, what: str, path: Path) -> Iterator[Image.Image]:
     try:
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        with Image.open(io.BytesIO(data)) as image:
+            yield image
     except (OSError, SyntaxError, TypeError) as error:
         raise _damaged(path, f"the {what} cannot be decoded ({error})") from error
