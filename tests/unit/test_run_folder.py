@@ -28,7 +28,8 @@ def test_the_same_configuration_may_enter_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "harmless", ["pool.workers=7", "inference.servers=3", "ray_address=auto", "tracking.experiment=x"]
+    "harmless",
+    ["pool.workers=7", "pretrain.workers=2", "inference.servers=3", "ray_address=auto", "tracking.experiment=x"],
 )
 def test_settings_that_change_no_result_may_differ(tmp_path: Path, harmless: str) -> None:
     begin(config(tmp_path))
@@ -41,14 +42,17 @@ def test_another_configuration_is_refused_and_the_difference_named(tmp_path: Pat
         open_run_folder(config(tmp_path, "ttt.steps=[1]"))
 
 
-def test_a_folder_of_an_earlier_version_may_lack_settings(tmp_path: Path) -> None:
-    written = begin(config(tmp_path)) / "config.json"
+def test_a_folder_of_an_earlier_version_may_lack_settings_and_lists(tmp_path: Path) -> None:
+    written = begin(config(tmp_path, "explore.episodes=[12]")) / "config.json"
     settings = json.loads(written.read_text())
     del settings["pretrain"]["ema"]
+    settings["explore"]["episodes"] = 12
     written.write_text(json.dumps(settings))
-    open_run_folder(config(tmp_path))
+    open_run_folder(config(tmp_path, "explore.episodes=[12]"))
+    with pytest.raises(ConfigError, match=r"explore\.episodes \(12 there, \[12, 24\] now\)"):
+        open_run_folder(config(tmp_path, "explore.episodes=[12,24]"))
     with pytest.raises(ConfigError, match=r"pretrain\.ema \(0\.0 there, 0\.9 now\)"):
-        open_run_folder(config(tmp_path, "pretrain.ema=0.9"))
+        open_run_folder(config(tmp_path, "explore.episodes=[12]", "pretrain.ema=0.9"))
 
 
 def test_a_run_that_never_began_binds_nobody(tmp_path: Path) -> None:

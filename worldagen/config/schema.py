@@ -400,11 +400,12 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Settings by their dotted names that differ between two nested dicts: (before, now).
 
-    A setting that `before` does not know, because an earlier version wrote it, had its default then.
+    `before` may be an earlier version's: a setting that it does not know had its default then, and one that has become
+    a list since holds a single value there.
     """
     old, new, defaults = flat(before), flat(now), flat(to_dict(Config()))
     pairs = {name: (old.get(name, defaults.get(name)), new.get(name)) for name in {**old, **new}}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    return {name: (then, given) for name, (then, given) in pairs.items() if given not in (then, [then])}
 
 
 def content_key(*parts: Any) -> str:
