@@ -177,3 +177,23 @@ def test_pipeline_writes_what_there_is(results: dict[str, SweepResults], tmp_pat
     results["unshifted"].save(tmp_path / "unshifted" / "results.json")
     path = pipeline.write(Config(run_dir=str(tmp_path)), ["unshifted", "camera_half"])
     assert "No results yet of camera_half" in Path(path).read_text()
+
+
+def test_pipeline_runs_every_setting_and_tells_what_failed(
+    results: dict[str, SweepResults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: list[str] = []
+
+    def sweep(config: Config) -> SweepResults:
+        run.append(Path(config.run_dir).name)
+        results[run[-1]].save(Path(config.run_dir) / "results.json")
+        return results[run[-1]]
+
+    monkeypatch.setattr(pipeline, "complete_sweep", sweep)
+    monkeypatch.setattr(pipeline, "given_checkpoint", lambda config: None)
+    monkeypatch.setattr(pipeline, "plan_unit", lambda config: None)
+    settings = {"unshifted": {}, "friction": {"env": {"shifts": {"friction": 1.0}}}}
+    with pytest.raises(SystemExit, match=r"1 arms failed[\s\S]*friction: .*step 41 is nan"):
+        pipeline.run(Config(run_dir=str(tmp_path), study=StudyConfig(settings=settings)))
+    assert run == ["unshifted", "friction"]
+    assert "friction" in (tmp_path / "study.md").read_text()
