@@ -21,6 +21,8 @@ _OUT = 0.12
 """Metres before the table's face at which the hand passes its handles."""
 _SPAN = 0.055
 """Half the width in metres of the open fingers."""
+_LEAN = np.deg2rad(30)
+"""What the table's face leans back."""
 _BUTTON = np.array([0.07, 0.06, 0.07])
 """Edges of a box around the button."""
 
@@ -90,11 +92,15 @@ def _grasp_pose(scene: Scene, block: str, wanted: float) -> tuple[np.ndarray, fl
 
 
 def carry(scene: Scene, block: str, offset: np.ndarray, axis: np.ndarray, reach: float) -> np.ndarray:
-    """Carry the held block along `offset` and let it go."""
+    """Carry the held block along `offset` and let it go. Through the table's face the hand leans back like the face, of
+    which the sliding door leaves less open than the hand is wide."""
     there = np.linalg.norm(offset[:2]) < 0.012 and abs(offset[2]) < reach
     if there:
         return act(scene, np.zeros(3), scene.target[3:], OPEN)
-    return act(scene, approach(scene, offset, 0.12, axis), level(scene, block, keep=False), CLOSE)
+    angles = level(scene, block, keep=False)
+    if axis is not UP:
+        angles[1] = min(angles[1], -_LEAN)
+    return act(scene, approach(scene, offset, 0.12, axis), angles, CLOSE)
 
 
 def level(scene: Scene, block: str, keep: bool = True) -> np.ndarray:
