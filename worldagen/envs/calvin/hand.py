@@ -65,7 +65,15 @@ def grasp(scene: Scene, block: str, gripper: float, yaw: float = np.pi / 2, tilt
     if gripper == CLOSE and (near > 0.03 or scene.shut) and _between(scene):
         return act(scene, PUSH * UP, angles, CLOSE)  # opened here, the fingers would push the block aside
     gripper = CLOSE if near < (0.012 if gripper == OPEN else 0.03) and not scene.shut else OPEN
+    if gripper == OPEN:
+        offset = offset + _clear_until_turned(scene, turn) * axis
     return act(scene, approach(scene, offset, clearance, axis), angles, gripper)
+
+
+def _clear_until_turned(scene: Scene, yaw: float) -> float:
+    """Metres by which the fingers stay clear of a block while the hand has yet to turn to `yaw`."""
+    left = abs((yaw - scene.tool_angles[2] + np.pi) % (2 * np.pi) - np.pi)
+    return 0.08 * float(np.clip((left - 0.1) / 0.2, 0.0, 1.0))
 
 
 def _grasp_pose(scene: Scene, block: str, wanted: float) -> tuple[np.ndarray, float]:
