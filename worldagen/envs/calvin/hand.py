@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from worldagen.envs.calvin.engine import BLOCKS
 from worldagen.envs.calvin.motion import arm_action, pointing
-from worldagen.envs.calvin.places import inside, opening, outwards
+from worldagen.envs.calvin.places import front, inside, opening, outwards
 from worldagen.envs.calvin.scene import Pose, Scene
 from worldagen.envs.motion import CLOSE, OPEN, UP, funnel
 
@@ -60,6 +60,9 @@ def grasp(scene: Scene, block: str, gripper: float, yaw: float = np.pi / 2, tilt
         goal[0] = np.clip(goal[0], ends[0] + _SPAN, ends[1] - _SPAN)
         turn = np.clip(turn, np.pi / 2 - 0.15, np.pi / 2 + 0.15)
         tilt, clearance, axis = np.interp(goal[0], (-0.25, 0.0), (30.0, 60.0)), 0.15, outwards(scene)
+    elif scene.touches(block, "drawer_link"):
+        tilt = 10.0  # leaning back, the hand would push the drawer shut
+        goal[1] = np.clip(front(scene) + _SPAN + 0.02, goal[1], goal[1] + 0.012)
     offset, angles = goal - scene.tool, pointing(turn, np.deg2rad(tilt))
     near = np.linalg.norm(offset)
     if gripper == CLOSE and (near > 0.03 or scene.shut) and _between(scene):

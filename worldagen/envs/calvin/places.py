@@ -23,7 +23,7 @@ _AJAR = 0.025
 def in_drawer(scene: Scene, block: str) -> np.ndarray:
     """float64 (3,): where the centre of a block is let go: over the drawer's floor, clear of other blocks."""
     drawer = scene.link("drawer_link")
-    depth = (drawer.at(0.0, 0.0, 0.157)[1] + _EDGE) / 2
+    depth = (front(scene) + _EDGE) / 2
     height = drawer.at(0.0, 0.021, 0.0)[2] + half_height(scene, block) + _DROP
     return _free(scene, block, [np.array([drawer.position[0] + x, depth, height]) for x in (0.0, -0.1, 0.1)])
 
@@ -35,6 +35,11 @@ def in_slider(scene: Scene, block: str) -> np.ndarray:
     (left, right), depth = opening(scene), plank.position[1] - 0.025
     xs = sorted(np.linspace(left + 0.035, right - 0.035, 9), key=lambda x: abs(x - (left + right) / 2))
     return _free(scene, block, [np.array([x, depth, height]) for x in xs])
+
+
+def front(scene: Scene) -> float:
+    """World y of the inner side of the drawer's front."""
+    return float(scene.link("drawer_link").at(0.0, 0.0, 0.157)[1])
 
 
 def upwards(scene: Scene) -> np.ndarray:
