@@ -69,14 +69,15 @@ def grasp(scene: Scene, block: str, gripper: float, yaw: float = np.pi / 2, tilt
         return act(scene, PUSH * UP, angles, CLOSE)  # opened here, the fingers would push the block aside
     gripper = CLOSE if near < (0.012 if gripper == OPEN else 0.03) and not scene.shut else OPEN
     if gripper == OPEN:
-        offset = offset + _clear_until_turned(scene, turn) * axis
+        offset = offset + _clear_until_turned(scene, angles, leaning=axis is not UP) * axis
     return act(scene, approach(scene, offset, clearance, axis), angles, gripper)
 
 
-def _clear_until_turned(scene: Scene, yaw: float) -> float:
-    """Metres by which the fingers stay clear of a block while the hand has yet to turn to `yaw`."""
-    left = abs((yaw - scene.tool_angles[2] + np.pi) % (2 * np.pi) - np.pi)
-    return 0.08 * float(np.clip((left - 0.1) / 0.2, 0.0, 1.0))
+def _clear_until_turned(scene: Scene, angles: np.ndarray, leaning: bool) -> float:
+    """Metres by which the fingers stay clear of a block while the hand has yet to turn to Euler `angles`, and, where it
+    is to lean back far, to lean back."""
+    left = np.abs((angles - scene.tool_angles + np.pi) % (2 * np.pi) - np.pi)
+    return 0.08 * float(np.clip(((left[1:].max() if leaning else left[2]) - 0.1) / 0.2, 0.0, 1.0))
 
 
 def _grasp_pose(scene: Scene, block: str, wanted: float) -> tuple[np.ndarray, float]:
