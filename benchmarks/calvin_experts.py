@@ -2,8 +2,8 @@
 
     python benchmarks/calvin_experts.py [--engines native/primitive ...] [--init-states 20] [--chains 100] [--noise 0.1]
 
-Writes docs/calvin_experts.md. Official assets and calvin_env need a checkout (CALVIN_ENV_ROOT). Every episode is noted in
---results as soon as it has run, and what is there is not run again, so an interrupted run goes on where it was.
+Writes docs/calvin_experts.md. Official assets and calvin_env need a checkout (CALVIN_ENV_ROOT). Every episode is noted
+in --results as soon as it has run, and what is there is not run again, so an interrupted run goes on where it was.
 """
 
 import argparse
@@ -34,9 +34,9 @@ CHAIN = "chain"
 TEXT = """# CALVIN's scripted experts
 
 Measured by `python benchmarks/calvin_experts.py {arguments}`: how many of the initial states 0 to {last} of each task
-(CALVIN's own where it has any, else sampled) the expert solves, with Gaussian noise of {noise} on the six arm values of
-every action and at most {limit} control steps (30 a second). Noise is the same on every engine. Experts read poses, joints
-and contacts from the simulator; nothing in them depends on the scene.
+(CALVIN's own where it has any, else sampled) the expert solves, with Gaussian noise of {noise} on the six arm values
+of every action and at most {limit} control steps (30 a second). Noise is the same on every engine. Experts read poses,
+joints and contacts from the simulator; nothing in them depends on the scene.
 
 A cell is the successes on {engines}; one number where all are equal. Steps: median of the successes on {first} in
 scene D.

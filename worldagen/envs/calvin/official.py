@@ -89,6 +89,10 @@ class OfficialEngine:
     def completed(self, start: dict[str, Any], current: dict[str, Any], task: str) -> bool:
         return task in self._oracle.get_task_info_for_set(start, current, {task})
 
+    def achieved(self, start: dict[str, Any], current: dict[str, Any]) -> set[str]:
+        """The oracle's own verdict: all tasks achieved between two infos."""
+        return self._oracle.get_task_info(start, current)
+
     def render(self, camera: Camera, size: int) -> np.ndarray:
         """The pixels of calvin_env's own camera."""
         check_camera(camera)
