@@ -19,15 +19,18 @@ import pybullet
 import pytest
 
 from worldagen.envs.calvin.engine import BLOCKS, SCENES, Engine, make_engine
+from worldagen.envs.calvin.env import CalvinEnv
 from worldagen.envs.calvin.layouts import DRAWER_HEIGHT, SHELF_HEIGHT, TABLE_HEIGHT
 from worldagen.envs.calvin.native.engine import NativeEngine
-from worldagen.envs.calvin.native.errors import NativeError
+from worldagen.envs.calvin.native.errors import DisconnectedError, NativeError
 from worldagen.envs.calvin.native.urdfs import check_urdfs, urdfs_of
 from worldagen.envs.calvin.package import ROOT_VARIABLE, CalvinEnvError, find_checkout
 from worldagen.envs.calvin.rules import completed
 from worldagen.envs.calvin.states import INIT_STATES, initial_state
 from worldagen.envs.calvin.tasks import TASKS
-from worldagen.types import EnvSpec
+from worldagen.envs.watchdog import Watchdog
+from worldagen.rollout.lane import Lane
+from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
 
 GOLDEN = Path(__file__).with_name("calvin_native_golden.json")
 GOLDEN_STEPS = 60
@@ -206,12 +209,29 @@ def test_a_closed_engine_says_so_even_when_its_number_is_used_again(table: Nativ
     closed.close()
     other = native()  # pybullet gives it the free number
     for use in (closed.info, closed.robot_obs, closed.scene_obs, closed.state_digest, lambda: closed.step(still())):
-        with pytest.raises(NativeError, match="disconnected"):
+        with pytest.raises(DisconnectedError, match="disconnected"):
             use()
     other.close()
     pybullet.disconnect(table.client._client)  # behind its back
-    with pytest.raises(NativeError, match="disconnected"):
+    with pytest.raises(DisconnectedError, match="disconnected"):
         table.render("static", 32)
+
+
+@pytest.mark.parametrize("kind", ["native", pytest.param("calvin_env", marks=needs_checkout)])
+def test_a_lost_client_costs_one_try_and_the_next_gets_a_new_simulator(tmp_path: Path, kind: str) -> None:
+    """In a lane of the pool, which tries an episode again after any error but one that somebody has to mend."""
+    assets = "official" if kind == "calvin_env" else "primitive"
+    env = EnvSpec(suite="calvin_d", image_size=16, engine=kind, assets=assets, renderer="tiny")  # type: ignore[arg-type]
+    spec = EpisodeSpec(env=env, task="open_drawer", init_state=0, seed=0, step_limit=5, policy=PolicySpec(kind="random"))
+    lane = Lane(tmp_path, lambda: pytest.fail("a random policy needs no model"), Watchdog(60.0))
+    first = lane.run(spec).result
+    assert first is not None and isinstance(lane.env, CalvinEnv)
+    pybullet.disconnect(lane.env.engine.client._client)
+    lost = lane.run(spec)
+    assert lost.result is None and lost.fatal is None and lost.error
+    again = lane.run(spec).result
+    assert again is not None and again.digest == first.digest
+    lane.env.close()
 
 
 def still(gripper: float = 1.0) -> np.ndarray:

@@ -9,7 +9,7 @@ from worldagen.envs.calvin.bullet import state_bytes
 from worldagen.envs.calvin.engine import BLOCKS, Camera, check_camera
 from worldagen.envs.calvin.native.cameras import Cameras, static_view
 from worldagen.envs.calvin.native.client import Client
-from worldagen.envs.calvin.native.errors import NativeError
+from worldagen.envs.calvin.native.errors import DisconnectedError
 from worldagen.envs.calvin.native.info import world_info
 from worldagen.envs.calvin.native.scenes import SCENES
 from worldagen.envs.calvin.native.state import check_robot_obs, check_scene_obs
@@ -22,7 +22,7 @@ from worldagen.types import EnvSpec
 class NativeEngine:
     """One scene in a physics client of its own; several may live in one process.
 
-    Raises NativeError where official assets are asked for and missing or damaged, and after `close`.
+    Raises NativeError where official assets are asked for and missing or damaged, and DisconnectedError after `close`.
     """
 
     def __init__(self, spec: EnvSpec) -> None:
@@ -112,4 +112,4 @@ class NativeEngine:
 
     def _check_open(self) -> None:
         if not self.client.isConnected():
-            raise NativeError("the physics client of this play table is disconnected; build a new engine")
+            raise DisconnectedError("the physics client of this play table is disconnected; build a new engine")
