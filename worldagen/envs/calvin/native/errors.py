@@ -8,5 +8,5 @@ class NativeError(WorldagenError, RuntimeError):
 
 
 class DisconnectedError(RuntimeError):
-    """The physics client is gone: closed, or lost by PyBullet. A new engine is all it takes, so the pool tries again, as
-    it does not after a WorldagenError, which somebody has to mend."""
+    """The physics client is gone: closed, or lost by PyBullet. A new engine is all it takes, so the pool tries again,
+    as it does not after a WorldagenError, which somebody has to mend."""
