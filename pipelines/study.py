@@ -12,7 +12,8 @@ from worldagen.study.page import write_study
 from worldagen.study.plan import setting_configs
 from worldagen.study.summary import load_study, summarise
 from worldagen.sweep.complete import complete_sweep
-from worldagen.sweep.plan import describe, given_checkpoint, plan_unit
+from worldagen.sweep.forecast import describe
+from worldagen.sweep.plan import given_checkpoint, plan_unit
 
 
 def run(config: Config) -> None:

@@ -9,7 +9,7 @@ import sys
 from worldagen.cli import main
 from worldagen.config import Config, run_path
 from worldagen.sweep.complete import REPORT, complete_sweep
-from worldagen.sweep.plan import describe
+from worldagen.sweep.forecast import describe
 
 
 def run(config: Config) -> None:

@@ -306,6 +306,16 @@ class SweepResults:
     """None when none was configured, or when no arm was worth one."""
     format_version: int = FORMAT_VERSION
 
+    def __post_init__(self) -> None:
+        """Raises ResultsError for an arm whose episodes are not the control's, and for a control that is none."""
+        if self.control.steps:
+            raise ResultsError(f"the control has taken {self.control.steps} steps; an arm without control says nothing")
+        for arm in self.arms:
+            _check_paired(arm, self.control.outcomes, arm.name)
+        if self.confirmation:
+            for arm in self.confirmation.arms:
+                _check_paired(arm, self.confirmation.control, f"the confirmation of {arm.name}")
+
     @property
     def best_group(self) -> tuple[Arm, ...]:
         """The arms, one for each seed, of the group and step count of highest success rate.
@@ -322,8 +332,8 @@ class SweepResults:
 
     @property
     def best(self) -> Arm | None:
-        """The first arm of the best group; None when all have failed."""
-        return next(iter(self.best_group), None)
+        """The first arm of the best group that was not rejected; None when there is no such group."""
+        return next((arm for arm in self.best_group if arm.accepted is not False), None)
 
     @property
     def failed(self) -> list[Arm]:
@@ -349,6 +359,15 @@ class SweepResults:
     def load(cls, path: Path) -> "SweepResults":
         """Inverse of `save`. Raises ResultsError for a file that is damaged or of another format."""
         return _read(path, _sweep)
+
+
+def _check_paired(arm: Arm, control: Sequence[Outcome], name: str) -> None:
+    own, expected = (Counter(outcome.pair for outcome in outcomes) for outcomes in (arm.outcomes, control))
+    if own and own != expected:
+        raise ResultsError(
+            f"{name} and the control ran different episodes ({own.total()} and {expected.total()}, of which "
+            f"{(own & expected).total()} are the same); arms are compared on identical ones"
+        )
 
 
 def _sound(group: Sequence[Arm]) -> bool:

@@ -1,4 +1,5 @@
-"""A whole sweep with a very small model: killed, resumed, with a trial that explodes; nothing finished runs twice."""
+"""A whole sweep with a very small model: killed, resumed, with a trial that explodes and one that ASHA ends, confirmed
+on fresh states; nothing finished runs twice."""
 
 import json
 import os
@@ -23,7 +24,7 @@ from worldagen.models import checkpoint
 from worldagen.models.worldagen import WorldAgen
 from worldagen.results import Arm, SweepResults
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(400)]
 
 SETTINGS = [
     f"env.suite={SUITE}",
@@ -41,11 +42,13 @@ SETTINGS = [
     "explore.heldout_episodes=1",
     "explore.step_limit=20",
     "ttt.steps=[1,3]",
-    "ttt.learning_rate=[3e-3,1e30]",
+    "ttt.learning_rate=[3e-3,1e-2,1e30]",
     "ttt.rank=[2]",
     "ttt.batch_size=4",
+    "ttt.asha=drift",
     "ttt.max_concurrent_trials=1",
     "evaluation.episodes_per_task=2",
+    "evaluation.confirm_episodes=1",
     "evaluation.step_limit=20",
     "pool.workers=2",
 ]  # fmt: skip
@@ -90,12 +93,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_killed_sweep_resumes_and_shows_every_arm(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     start_and_kill_after_the_first_arm(folder)
     explored, evaluated = finished_episodes(folder, "exploration"), finished_episodes(folder, "evaluation")
     adapters = {path: path.stat().st_mtime_ns for path in folder.glob("adapters/*/snapshot.json")}
-    assert sum(explored.values()) == 4 and 8 <= sum(evaluated.values()) < 14
+    assert sum(explored.values()) == 4 and 8 <= sum(evaluated.values()) < 22
     assert len(adapters) >= 2
 
     config = load(overrides=settings(folder))
@@ -104,7 +107,8 @@ def test_a_killed_sweep_resumes_and_shows_every_arm(
 
     assert finished_episodes(folder, "exploration") == explored
     again = finished_episodes(folder, "evaluation")
-    assert set(again.values()) == {1} and len(again) == 3 * 4 + 2 * 1  # three sound arms, and one video of two arms
+    # Four sound arms, and of two arms one video and the confirmation; none of them twice.
+    assert set(again.values()) == {1} and len(again) == 4 * 4 + 2 * 1 + 2 * 2
     assert all(path.stat().st_mtime_ns == before for path, before in adapters.items())
     results = SweepResults.load(folder / "results.json")
     check(results, folder)
@@ -116,13 +120,13 @@ def test_a_killed_sweep_resumes_and_shows_every_arm(
     ttt_sweep.run(config)
     assert capsys.readouterr().out == f"report: {folder / 'report' / 'index.html'}\n"
 
-    check_evaluation(folder, results.arms[1], capsys)
+    check_evaluation(folder, results.arms[1], capsys, tmp_path)
 
 
 def check(results: SweepResults, folder: Path) -> None:
-    one, three, exploded, never = results.arms
-    assert [arm.steps for arm in results.arms] == [1, 3, 1, 3]
-    for arm in (results.control, one, three):
+    one, three, drifted, ended, exploded, never = results.arms
+    assert [arm.steps for arm in results.arms] == [1, 3, 1, 3, 1, 3]
+    for arm in (results.control, one, three, drifted):
         assert not arm.failed and arm.measurement and len(arm.training_loss) == arm.steps
         assert [outcome.pair for outcome in arm.outcomes] == [outcome.pair for outcome in results.control.outcomes]
         assert (folder / arm.predictions).exists()
@@ -133,7 +137,11 @@ def check(results: SweepResults, folder: Path) -> None:
     assert three.measurement and three.measurement.arm_drift > 0 and three.measurement.update_norm > 0
     for arm in (exploded, never):
         assert "use a smaller ttt.learning_rate" in arm.error and not arm.outcomes
-    assert results.best in (one, three)
+    assert ended.ended == "ASHA ended its trial after 1 steps (ttt.asha=drift)"
+    assert not ended.outcomes and not ended.failed and len(results.failed) == 2
+    assert results.best in (one, three, drifted)
+    assert results.confirmation and results.confirmation.arms[0].adapter == results.best.adapter
+    assert {outcome.init_state for outcome in results.confirmation.control} == {2}
     assert len(results.best.videos) == len(results.control.videos) == 1
     assert all((folder / video).stat().st_size for video in (*results.best.videos, *results.control.videos))
     assert results.exploration.windows == 12 and results.exploration.heldout_windows == 4
@@ -146,20 +154,41 @@ def check_tracking(folder: Path, results: SweepResults) -> None:
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     runs = {run.info.run_name: run for run in client.search_runs([client.search_experiments()[0].experiment_id])}
     assert {name: run.info.status for name, run in runs.items()} == {
-        "run": "FINISHED", "lr 0.003, rank 2": "FINISHED", "lr 1e+30, rank 2": "FAILED"
+        "run": "FINISHED", trial_name(3e-3): "FINISHED", trial_name(1e-2): "FINISHED", trial_name(1e30): "FAILED"
     }  # fmt: skip
-    history = client.get_metric_history(runs["lr 0.003, rank 2"].info.run_id, "changed")
+    assert runs[trial_name(1e-2)].data.tags["ended_after"] == "1"
+    assert "smaller ttt.learning_rate" in runs[trial_name(1e30)].data.tags["error"]
+    run_id = runs[trial_name(3e-3)].info.run_id
+    curve = client.get_metric_history(run_id, "curve/changed")
+    points = results.arms[1].curve
+    assert [(point.step, point.value) for point in curve] == [
+        (point.step, point.measurement.changed) for point in points
+    ]
+    assert [point.step for point in points] == [1, 2, 3]
+    assert {file.path for file in client.list_artifacts(run_id, "adapters")} == {
+        f"adapters/{arm.adapter}" for arm in results.arms[:2]
+    }
+    history = client.get_metric_history(run_id, "changed")
     arms = [results.control, *results.arms[:2]]
     expected = [(arm.steps, arm.measurement.changed) for arm in arms if arm.measurement]
     assert [(point.step, point.value) for point in history] == expected
     assert {file.path for file in client.list_artifacts(runs["run"].info.run_id)} == {"report", "videos"}
 
 
-def check_evaluation(folder: Path, arm: Arm, capsys: pytest.CaptureFixture[str]) -> None:
-    """pipelines/evaluate.py finds for the sweep's adapter what the sweep found."""
-    given = f"evaluation.adapter={folder / 'adapters' / arm.adapter}"
-    elsewhere = folder.parent / "evaluate"
-    evaluate.run(load(overrides=[*settings(folder), given, f"run_dir={elsewhere}"]))
+def check_evaluation(folder: Path, arm: Arm, capsys: pytest.CaptureFixture[str], downloads: Path) -> None:
+    """pipelines/evaluate.py finds for the sweep's adapter, as MLflow keeps it, what the sweep found."""
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    run = client.search_runs([client.search_experiments()[0].experiment_id], f"tags.adapter_{arm.steps} != ''")[-1]
+    version = run.data.tags[f"adapter_{arm.steps}"]
+    adapter = client.download_artifacts(run.info.run_id, f"adapters/{arm.adapter}", str(downloads))
+    assert run.info.run_name == trial_name(3e-3) and Path(adapter).name == version == arm.adapter
+    evaluate.run(
+        load(overrides=[*settings(folder), f"evaluation.adapter={adapter}", f"run_dir={folder.parent / 'eval'}"])
+    )
     successes = sum(outcome.success for outcome in arm.outcomes)
     assert re.search(rf"^adapted +{successes}/4 ", capsys.readouterr().out, re.MULTILINE)
-    assert len(finished_episodes(elsewhere, "evaluation")) == 8
+    assert len(finished_episodes(folder.parent / "eval", "evaluation")) == 8
+
+
+def trial_name(learning_rate: float) -> str:
+    return f"plain, lr {learning_rate:g}, rank 2, 3 episodes"

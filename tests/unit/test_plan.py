@@ -9,7 +9,8 @@ from worldagen.config import Config, ConfigError, load
 from worldagen.evaluation.episodes import evaluation_specs
 from worldagen.models import checkpoint
 from worldagen.models.worldagen import WorldAgen
-from worldagen.sweep.plan import adaptations, describe, plan_unit, step_counts
+from worldagen.sweep.forecast import describe
+from worldagen.sweep.plan import fresh_init_states, plan_unit, step_counts, trials, way
 from worldagen.ttt.explore import exploration_specs
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
 
@@ -55,11 +56,51 @@ def test_arms_run_identical_episodes_but_for_the_adapter() -> None:
     assert [(spec.task, spec.init_state, spec.seed) for spec in filmed] == paired[0][:1]
 
 
-def test_one_trial_for_each_rate_and_rank_and_no_step_count_twice() -> None:
+def test_one_trial_for_each_way_to_adapt_and_no_step_count_twice() -> None:
     given = config("ttt.learning_rate=[1e-3,1e-4,1e-3]", "ttt.rank=[8,4]", "ttt.steps=[16,0,4,16]")
-    found = [(how.learning_rate, how.rank) for how in adaptations(given)]
-    assert found == [(1e-4, 4), (1e-4, 8), (1e-3, 4), (1e-3, 8)]
+    assert [(trial.learning_rate, trial.rank) for trial in trials(given)] == [
+        (1e-4, 4),
+        (1e-4, 8),
+        (1e-3, 4),
+        (1e-3, 8),
+    ]
     assert step_counts(given) == (4, 16)
+
+
+def test_every_axis_is_swept_over() -> None:
+    given = config(
+        "ttt.method=[plain,anchored]", "ttt.learning_rate=1e-3", "explore.episodes=[36,6]", "ttt.seeds=[0,1]", "seed=7"
+    )
+    found = trials(given)
+    assert len(found) == len(set(found)) == 8
+    assert found[0] == ("plain", 1e-3, 8, 6, 0) and found[-1] == ("anchored", 1e-3, 8, 36, 1)
+    assert [way(given, trial).seed for trial in found[:2]] == [7, 8]
+    assert way(given, found[-1]).method == "anchored"
+    text = describe(given)
+    assert "8: methods plain, anchored x learning rates 0.001 x ranks 8 x explorations of 6, 36 x seeds 0, 1" in text
+    assert "arms         25: the control" in text
+
+
+def test_a_confirmation_starts_where_neither_search_nor_exploration_has_been() -> None:
+    settings = ["explore.episodes=[2,30]", "evaluation.episodes_per_task=8", "evaluation.confirm_episodes=25"]
+    given = config(*settings)
+    fresh = fresh_init_states(given, plan_unit(given))
+    used = {(spec.task, spec.init_state) for specs in explored(*settings) for spec in specs}
+    for task in ("push", "pull"):
+        assert fresh[task] == tuple(range(8, 33)) and not {(task, state) for state in fresh[task]} & used
+    upwards = config(*settings, "evaluation.confirm_first_init_state=20")
+    assert fresh_init_states(upwards, plan_unit(upwards))["push"] == (*range(20, 40), *range(8, 13))
+    assert "confirmation 100 episodes from fresh initial states" in describe(given)
+    assert "confirmation none" in describe(config())
+
+
+def test_time_is_estimated_for_the_simulator_at_hand() -> None:
+    def minutes(*settings: str) -> int:
+        given = load(overrides=["env.tasks=[]", "evaluation.episodes_per_task=25", *settings])
+        return int(describe(given).rpartition("roughly ")[2].split()[0])
+
+    native, package = (minutes("env.suite=calvin_d", f"env.engine={engine}") for engine in ("native", "calvin_env"))
+    assert 5 * native < package
 
 
 def test_the_plan_counts_what_will_run() -> None:
@@ -80,6 +121,7 @@ def test_the_plan_counts_what_will_run() -> None:
         ("env.tasks=[push]", "name two or more"),
         ("env.shifts.sensor_nose=1", r"env.shifts: unknown shift 'sensor_nose'; did you mean 'sensor_noise'"),
         ("evaluation.episodes_per_task=51", "push has 50 initial states"),
+        ("evaluation.confirm_episodes=40", "of the 50 initial states of push search and exploration leave only 3"),
         ("explore.step_limit=9", "shorter than one window"),
         ("env.suite=tests.fake_suite:Missing", "Missing"),
         ("checkpoint=nowhere", "checkpoint=nowhere: .* is not a checkpoint folder"),

@@ -13,7 +13,8 @@ from worldagen.evaluation.chains import compare_lengths, summarise
 from worldagen.evaluation.episodes import evaluated_tasks, evaluation_specs
 from worldagen.evaluation.protocols import PROTOCOLS, describe_protocol, find_protocol
 from worldagen.results import Outcome
-from worldagen.sweep.plan import describe, plan_unit
+from worldagen.sweep.forecast import describe
+from worldagen.sweep.plan import plan_unit
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
 
 FULL = EnvSpec(suite="libero_10", visuals="full", assets="official")

@@ -23,7 +23,7 @@ def arm(successes: int, *, changed: float = 0.2, steps: int = 4, **settings: obj
 
 @pytest.fixture
 def results(tmp_path: Path) -> SweepResults:
-    return replace(make_results(tmp_path, media=False), arms=())
+    return replace(make_results(tmp_path, media=False), control=arm(2, steps=0), arms=())
 
 
 def test_files_give_back_what_was_written(results: SweepResults, tmp_path: Path) -> None:
@@ -73,8 +73,21 @@ def test_failed_ended_and_rejected_groups_are_never_the_best(results: SweepResul
 
 def test_confirmation_and_longest_members_count_as_spent_time(results: SweepResults) -> None:
     arms = (arm(1, learn_seconds=1.0), arm(1, steps=8, learn_seconds=2.0), arm(1, seed=1, learn_seconds=1.0))
-    confirmed = Confirmation(control=(), arms=(arm(1, seconds={"simulate": 5.0}),), seconds={"simulate": 7.0})
+    confirmed = Confirmation(
+        control=results.control.outcomes, arms=(arm(1, seconds={"simulate": 5.0}),), seconds={"simulate": 7.0}
+    )
     before = replace(results, arms=arms).seconds
     after = replace(results, arms=arms, confirmation=confirmed).seconds
     assert before["learn"] == after["learn"] == 3.0
     assert after["simulate"] - before["simulate"] == pytest.approx(12.0)
+
+
+def test_an_arm_of_other_episodes_and_a_sweep_without_control_are_refused(results: SweepResults) -> None:
+    control, sound = results.control, arm(3)
+    kept = replace(results, arms=(sound,))
+    with pytest.raises(ResultsError, match=r"lr 0.001.* different episodes \(3 and 4, of which 3 are the same"):
+        replace(kept, arms=(replace(sound, outcomes=sound.outcomes[1:]),))
+    with pytest.raises(ResultsError, match="the control has taken 4 steps"):
+        replace(kept, control=sound)
+    with pytest.raises(ResultsError, match="the confirmation"):
+        replace(kept, confirmation=Confirmation(control=control.outcomes[1:], arms=(sound,)))

@@ -335,6 +335,11 @@ class EvaluationConfig:
     """Initial states 0 .. n-1 of each task, the same for every arm."""
     step_limit: int = positive(200)
     """Control steps after which an episode has failed."""
+    confirm_episodes: int = at_least_zero(0)
+    """Fresh initial states of each task on which a sweep compares its best group with the control once more: states
+    that neither its search nor its exploration uses. 0: no confirmation."""
+    confirm_first_init_state: int = at_least_zero(500)
+    """Fresh initial states are taken from here upwards, and from those below where a task has too few."""
     adapter: str = ""
     """Adapter folder to evaluate beside the base model (pipelines/evaluate.py), e.g. `runs/a/adapters/0123456789ab`."""
     videos: int = at_least_zero(1)

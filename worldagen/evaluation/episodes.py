@@ -1,7 +1,7 @@
 """Evaluation episodes: drawn from the configuration alone, so every arm runs exactly the same ones."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from worldagen.config import Config, ConfigError
@@ -53,13 +53,20 @@ def evaluation_specs(
     elif config.evaluation.chains:
         specs = drawn_chain_specs(config, env, tasks, policy)
     else:
-        specs = _plain_specs(config, env, tasks, policy)
+        states = range(config.evaluation.episodes_per_task)
+        specs = task_specs(config, env, policy, [(task, state) for state in states for task in tasks])
     if video:
         return [replace(spec, record="video") for spec in specs[: config.evaluation.videos]]
     return specs
 
 
-def _plain_specs(config: Config, env: EnvSpec, tasks: Sequence[str], policy: PolicySpec) -> list[EpisodeSpec]:
+def task_specs(
+    config: Config, env: EnvSpec, policy: PolicySpec, episodes: Iterable[tuple[str, int]]
+) -> list[EpisodeSpec]:
+    """Specs of single tasks from the given initial states, each under its own instruction."""
+    chunk, limit = config.model.actions_per_chunk, config.evaluation.step_limit
+    if config.evaluation.protocol:
+        limit = find_protocol(config).step_limit(env.suite, chunk)
     return [
         EpisodeSpec(
             env=env,
@@ -67,11 +74,10 @@ def _plain_specs(config: Config, env: EnvSpec, tasks: Sequence[str], policy: Pol
             init_state=init_state,
             seed=config.seed * 1_000_000 + init_state,
             policy=policy,
-            step_limit=config.evaluation.step_limit,
-            actions_per_chunk=config.model.actions_per_chunk,
+            step_limit=limit,
+            actions_per_chunk=chunk,
         )
-        for init_state in range(config.evaluation.episodes_per_task)
-        for task in tasks
+        for task, init_state in episodes
     ]
 
 

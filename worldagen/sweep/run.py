@@ -1,12 +1,12 @@
-"""The sweep: explore once, evaluate the control, one Tune trial for each way to adapt, film the best arm.
+"""The sweep: explore once, evaluate the control, one Tune trial for each way to adapt, confirm and film the best.
 
 Every stage finds again what an earlier, interrupted run of the same folder finished.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,24 @@ from ray.actor import ActorHandle
 from worldagen.config import Config, to_dict
 from worldagen.data import trajectories
 from worldagen.models import checkpoint
-from worldagen.results import Arm, Exploration, SweepResults
+from worldagen.results import Arm, Exploration, SweepResults, TrialKey
 from worldagen.rollout.inference import start_servers
 from worldagen.rollout.pool import Pool
-from worldagen.sweep.arm import Setting, failed_arm, load_arm, run_arm
-from worldagen.sweep.plan import Unit, adaptations
+from worldagen.sweep.arm import Setting, failed_arm, load_arm, run_control, unmeasured_arm
+from worldagen.sweep.confirmation import confirm
+from worldagen.sweep.halving import Halving
+from worldagen.sweep.plan import Unit, axes, step_counts, trials
 from worldagen.sweep.tracking import MLflowCallback, log_arm
-from worldagen.sweep.trial import ERROR, resources, run_trial
+from worldagen.sweep.trial import ERROR, TIME_AXIS, resources, run_trial
 from worldagen.tracking.mlflow_log import TrackedSweep, log_metrics
 from worldagen.ttt.explore import Explored, exploration_specs, explore
 from worldagen.ttt.job import SnapshotMaker
-from worldagen.ttt.methods import Adaptation
 from worldagen.types import EnvSpec, EpisodeSpec
 
 # Tune would turn Ctrl-C into an orderly return; we want the interruption to reach the command line.
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # its tables cannot be switched off; episodes show our own progress
+os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # a trial that breaks reports its error, nothing else
 
 
 def run_sweep(
@@ -60,27 +62,38 @@ def run_sweep(
             explored=explored,
         )
         with _pool(config, folder / "evaluation", servers) as pool:
-            control = run_control(setting, pool)
+            control = measure_control(setting, pool)
             log_arm(setting, tracked, tracked.run_id, control)
-            errors = run_trials(setting, pool, tracked)
-            results = gather(setting, control, errors)
-            filmed = film(setting, pool, results)
+            ends = run_trials(setting, pool, tracked)
+            results = gather(setting, control, ends)
+            results = replace(results, confirmation=confirm(setting, pool, results.best_group))
+            results = film(setting, pool, results)
             _log_pool(tracked, pool, "evaluation")
-            return filmed
+            return results
     finally:
         for server in servers:
             ray.kill(server)
 
 
-def run_control(setting: Setting, pool: Pool) -> Arm:
+def measure_control(setting: Setting, pool: Pool) -> Arm:
     """The base model on the evaluation episodes and on the held-out exploration."""
-    how = adaptations(setting.config)[0]  # which one does not matter at zero steps
     device = "cuda" if setting.config.ttt.gpus and torch.cuda.is_available() else "cpu"
-    return run_arm(setting, pool, how, 0, SnapshotMaker(replace(setting.job(how), device=device)))
+    job = replace(setting.job(trials(setting.config)[0]), device=device)
+    return run_control(setting, pool, SnapshotMaker(job))
 
 
-def run_trials(setting: Setting, pool: Pool, tracked: TrackedSweep) -> dict[tuple[float, int], str]:
-    """Run the trials that have not ended yet; returns why trials failed, by (learning rate, rank)."""
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended."""
+
+    steps: int
+    """The last step count that it reported."""
+    error: str
+    """Why it failed; empty if it did not."""
+
+
+def run_trials(setting: Setting, pool: Pool, tracked: TrackedSweep) -> dict[TrialKey, TrialEnd]:
+    """Run the trials that have not ended yet; returns how all of them ended."""
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, setting=setting, pool=pool), resources(setting.config)
     )
@@ -90,19 +103,19 @@ def run_trials(setting: Setting, pool: Pool, tracked: TrackedSweep) -> dict[tupl
     else:
         tuner = _new_tuner(setting, trainable, tracked)
     grid = tuner.fit()
-    found = {_trial(result): _failure(result) for result in (grid[index] for index in range(len(grid)))}
-    return {trial: failure for trial, failure in found.items() if failure}
+    return dict(_end(grid[index]) for index in range(len(grid)))
 
 
 def _new_tuner(setting: Setting, trainable: Any, tracked: TrackedSweep) -> tune.Tuner:
-    ways = adaptations(setting.config)
+    config = setting.config
     return tune.Tuner(
         trainable,
-        param_space={
-            "learning_rate": tune.grid_search(sorted({how.learning_rate for how in ways})),
-            "rank": tune.grid_search(sorted({how.rank for how in ways})),
-        },
-        tune_config=tune.TuneConfig(max_concurrent_trials=setting.config.ttt.max_concurrent_trials, reuse_actors=True),
+        param_space={name: tune.grid_search(values) for name, values in axes(config).items()},
+        tune_config=tune.TuneConfig(
+            scheduler=Halving(setting) if config.ttt.asha else None,
+            max_concurrent_trials=config.ttt.max_concurrent_trials,
+            reuse_actors=True,
+        ),
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(setting.folder),
@@ -113,32 +126,35 @@ def _new_tuner(setting: Setting, trainable: Any, tracked: TrackedSweep) -> tune.
     )
 
 
-def _trial(result: tune.Result) -> tuple[float, int]:
+def _end(result: tune.Result) -> tuple[TrialKey, TrialEnd]:
+    """How a trial ended, its error without Ray's wrapping."""
     assert result.config is not None
-    return result.config["learning_rate"], result.config["rank"]
-
-
-def _failure(result: tune.Result) -> str:
-    """Why a trial failed, without Ray's wrapping; empty if it did not."""
+    last = result.metrics or {}
+    error = last.get(ERROR, "")
     if result.error:
         cause = getattr(result.error, "cause", None) or result.error
-        return f"{type(cause).__name__}: {cause}"
-    return (result.metrics or {}).get(ERROR, "")
+        error = f"{type(cause).__name__}: {cause}"
+    return TrialKey(**result.config), TrialEnd(last.get(TIME_AXIS, 0), error)
 
 
-def gather(setting: Setting, control: Arm, errors: dict[tuple[float, int], str]) -> SweepResults:
-    """All arms, finished or failed, with what they were measured on."""
+def gather(setting: Setting, control: Arm, ends: Mapping[TrialKey, TrialEnd]) -> SweepResults:
+    """All arms, finished, ended early or failed, with what they were measured on."""
     config = setting.config
 
-    def arm(how: Adaptation, steps: int) -> Arm:
-        reason = errors.get((how.learning_rate, how.rank), "its trial ended early")
-        return load_arm(setting, how, steps) or failed_arm(setting, how, steps, reason)
+    def arm(trial: TrialKey, steps: int) -> Arm:
+        if finished := load_arm(setting, trial, steps):
+            return finished
+        end = ends[trial]
+        if config.ttt.asha and not end.error:
+            reason = f"ASHA ended its trial after {end.steps} steps (ttt.asha={config.ttt.asha})"
+            return replace(unmeasured_arm(trial, steps), ended=reason)
+        return failed_arm(setting, trial, steps, end.error or "its trial ended early")
 
     return SweepResults(
         unit=setting.unit.name,
         tasks=setting.unit.tasks,
         control=control,
-        arms=tuple(arm(how, steps) for how in adaptations(config) for steps in setting.job(how).steps),
+        arms=tuple(arm(trial, steps) for trial in trials(config) for steps in step_counts(config)),
         exploration=_facts(config, setting.explored),
         suite=setting.env.suite,
         assets=setting.env.assets,
@@ -161,6 +177,8 @@ def _facts(config: Config, explored: Explored) -> Exploration:
         noise=config.explore.noise,
         lost=explored.lost,
         seconds=explored.seconds,
+        coverage=explored.coverage,
+        mixture=config.explore.mixture,
     )
 
 
@@ -169,8 +187,7 @@ def film(setting: Setting, pool: Pool, results: SweepResults) -> SweepResults:
     best = results.best
     if best is None or not setting.config.evaluation.videos:
         return results
-    how = next(how for how in adaptations(setting.config) if (how.learning_rate, how.rank) == best.trial)
-    before, after = (setting.specs(how, steps, video=True) for steps in (0, best.steps))
+    before, after = (setting.specs(adapter, video=True) for adapter in ("", best.adapter))
     filmed = {result.spec.key: result for result in pool.run([*before, *after], "film")}
 
     def videos(specs: list[EpisodeSpec]) -> tuple[str, ...]:

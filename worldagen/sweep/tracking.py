@@ -5,9 +5,10 @@ from typing import Any
 
 from ray.tune import Callback
 
-from worldagen.results import Arm, SweepResults
+from worldagen.results import Arm, CurvePoint, SweepResults, TrialKey
 from worldagen.sweep.arm import Setting, load_arm
-from worldagen.sweep.trial import ERROR, TIME_AXIS, find_adaptation, metrics
+from worldagen.sweep.plan import step_counts
+from worldagen.sweep.trial import ERROR, TIME_AXIS, metrics
 from worldagen.tracking import mlflow_log
 from worldagen.tracking.mlflow_log import TrackedSweep
 
@@ -15,7 +16,7 @@ ARTIFACTS = ("adapter.safetensors", "adapter.json", "snapshot.json")
 
 
 class MLflowCallback(Callback):
-    """One child run for each trial: a value of each metric at each step count, adapters as artifacts."""
+    """One child run for each trial: curves over TTT steps, every arm's figures at its step count, its adapter."""
 
     def __init__(self, setting: Setting, tracked: TrackedSweep) -> None:
         self.setting, self.tracked = setting, tracked
@@ -23,28 +24,40 @@ class MLflowCallback(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        how = find_adaptation(self.setting.config, trial.config)
         if ERROR in result:
             mlflow_log.set_tags(self.tracked, self._run(trial), {ERROR: result[ERROR]})
-        elif arm := load_arm(self.setting, how, result[TIME_AXIS]):
+        elif arm := load_arm(self.setting, TrialKey(**trial.config), result[TIME_AXIS]):
             log_arm(self.setting, self.tracked, self._run(trial), arm)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        mlflow_log.close_run(self.tracked, self._run(trial), failed=ERROR in trial.last_result)
+        last = trial.last_result
+        if self.setting.config.ttt.asha and last[TIME_AXIS] < step_counts(self.setting.config)[-1]:
+            mlflow_log.set_tags(self.tracked, self._run(trial), {"ended_after": str(last[TIME_AXIS])})
+        mlflow_log.close_run(self.tracked, self._run(trial), failed=ERROR in last)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         mlflow_log.close_run(self.tracked, self._run(trial), failed=True)
 
     def _run(self, trial: Any) -> str:
-        how = find_adaptation(self.setting.config, trial.config)
-        return mlflow_log.open_trial(self.tracked, f"lr {how.learning_rate:g}, rank {how.rank}", trial.config)
+        return mlflow_log.open_trial(self.tracked, TrialKey(**trial.config).name, trial.config)
 
 
 def log_arm(setting: Setting, tracked: TrackedSweep, run_id: str, arm: Arm) -> None:
-    """Log an arm's metrics at its step, and its adapter."""
+    """Log an arm's figures at its step, its curve up to there, and its adapter under its version."""
     mlflow_log.log_metrics(tracked, run_id, metrics(arm), arm.steps)
-    for name in ARTIFACTS if arm.adapter else ():
-        mlflow_log.log_artifacts(tracked, run_id, setting.adapters / arm.adapter / name, f"adapters/step-{arm.steps}")
+    mlflow_log.log_curves(tracked, run_id, {point.step: _figures(point) for point in arm.curve})
+    if not arm.adapter:
+        return
+    for name in ARTIFACTS:
+        mlflow_log.log_artifacts(tracked, run_id, setting.adapters / arm.adapter / name, f"adapters/{arm.adapter}")
+    verdict = {f"acceptance_{arm.steps}": arm.acceptance or "accepted", f"stopped_{arm.steps}": str(arm.stopped)}
+    mlflow_log.set_tags(tracked, run_id, {f"adapter_{arm.steps}": arm.adapter, **verdict})
+
+
+def _figures(point: CurvePoint) -> dict[str, float]:
+    """What is known after each TTT step; on fewer windows than an arm's own figures, hence under names of their own."""
+    found = {"training_loss": point.training_loss, "seconds": point.seconds, **point.measurement.metrics()}
+    return {f"curve/{name}": value for name, value in found.items()}
 
 
 def log_results(tracked: TrackedSweep, folder: Path, results: SweepResults) -> None:

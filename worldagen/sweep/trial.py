@@ -12,31 +12,32 @@ from ray import tune
 from ray.tune import PlacementGroupFactory
 
 from worldagen.config import Config
-from worldagen.results import Arm
+from worldagen.results import Arm, TrialKey
 from worldagen.rollout.pool import Pool
-from worldagen.sweep.arm import Setting, run_arm
-from worldagen.sweep.plan import adaptations
+from worldagen.sweep.arm import Setting, run_arm, run_control
 from worldagen.ttt.job import SnapshotMaker
 from worldagen.ttt.learner import AdaptationError
-from worldagen.ttt.methods import Adaptation
 
 TIME_AXIS = "ttt_steps"
 ERROR = "error"
 
 
 def run_trial(params: Mapping[str, Any], *, setting: Setting, pool: Pool) -> None:
-    """Adapt as `params` (learning_rate, rank) say; after each step count, evaluate and report.
+    """Adapt as `params` (the fields of a TrialKey) say; after each step count, evaluate and report.
 
     An adaptation that breaks would break again: its error is the last thing reported, and Tune does not repeat it. A
     process that dies Tune starts again, and it goes on from its last snapshot.
     """
-    how = find_adaptation(setting.config, params)
-    job = setting.job(how)
+    trial = TrialKey(**params)
+    job = setting.job(trial)
     torch.set_num_threads(job.threads)
     maker = SnapshotMaker(job)
-    for steps in (0, *job.steps):
+    control = run_control(setting, pool, maker)
+    tune.report({TIME_AXIS: 0, **metrics(control)})
+    arm: Arm | None = None
+    for steps in job.steps:
         try:
-            arm = run_arm(setting, pool, how, steps, maker)
+            arm = run_arm(setting, pool, trial, steps, maker, control, arm)
         except AdaptationError as error:
             tune.report({TIME_AXIS: steps, ERROR: str(error)})
             return
@@ -46,12 +47,6 @@ def run_trial(params: Mapping[str, Any], *, setting: Setting, pool: Pool) -> Non
 def resources(config: Config) -> PlacementGroupFactory:
     """What a trial reserves. One byte of memory, because Tune refuses a trial that reserves nothing at all."""
     return PlacementGroupFactory([{"CPU": 0, "GPU": config.ttt.gpus, "memory": 1}])
-
-
-def find_adaptation(config: Config, params: Mapping[str, Any]) -> Adaptation:
-    """The adaptation that Tune's parameters stand for."""
-    wanted = params["learning_rate"], params["rank"]
-    return next(how for how in adaptations(config) if (how.learning_rate, how.rank) == wanted)
 
 
 def metrics(arm: Arm) -> dict[str, float]:

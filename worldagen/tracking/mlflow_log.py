@@ -26,7 +26,7 @@ from worldagen.config import Config, run_path, to_dict
 PARENT_TAG = "mlflow.parentRunId"
 TRIAL_TAG = "worldagen.trial"
 _PARENT_FILE = "mlflow.json"
-_PARAMS_PER_BATCH = 100  # the server's limit
+_PARAMS_PER_BATCH, _METRICS_PER_BATCH = 100, 1000  # the server's limits
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,22 @@ def open_trial(sweep: TrackedSweep, name: str, params: Mapping[str, Any]) -> str
 
 def log_metrics(sweep: TrackedSweep, run_id: str, metrics: Mapping[str, float], step: int) -> None:
     """Log all `metrics` at TTT step `step` in one request; those that already have a value there are left alone."""
-    client = _client(sweep)
-    now = int(time.time() * 1000)
+    log_curves(sweep, run_id, {step: metrics})
+
+
+def log_curves(sweep: TrackedSweep, run_id: str, curves: Mapping[int, Mapping[str, float]]) -> None:
+    """Log metrics at many steps, in as few requests as can be; values that are there already are left alone."""
+    client, now = _client(sweep), int(time.time() * 1000)
+    names = {name for metrics in curves.values() for name in metrics}
+    known = {name: {value.step for value in client.get_metric_history(run_id, name)} for name in names}
     fresh = [
         Metric(name, float(value), now, step)
+        for step, metrics in curves.items()
         for name, value in metrics.items()
-        if step not in {known.step for known in client.get_metric_history(run_id, name)}
+        if step not in known[name]
     ]
-    client.log_batch(run_id, metrics=fresh)
+    for first in range(0, len(fresh), _METRICS_PER_BATCH):
+        client.log_batch(run_id, metrics=fresh[first : first + _METRICS_PER_BATCH])
 
 
 def log_artifacts(sweep: TrackedSweep, run_id: str, path: Path, folder: str = "") -> None:

@@ -1,0 +1,146 @@
+"""What a sweep will do, in words and numbers, before it starts: arms, episodes, and roughly what they cost."""
+
+import os
+from dataclasses import dataclass
+
+from worldagen.config import Config
+from worldagen.envs.suites import configured_shifts
+from worldagen.evaluation.episodes import evaluation_specs
+from worldagen.sweep.plan import Unit, axes, plan_unit, step_counts, trials
+from worldagen.types import EnvSpec, PolicySpec
+
+SECONDS_PER_STEP = {
+    ("libero", "light"): 0.015,
+    ("libero", "full"): 0.1,
+    ("calvin", "light"): 0.01,
+    ("calvin", "full"): 0.02,
+    ("calvin_env", "light"): 0.2,
+    ("calvin_env", "full"): 0.2,
+}
+"""One control step on one CPU, rendering and the tiny model's policy included, by simulator and visuals; an Env of your
+own is taken for LIBERO. These and the next are for estimates only."""
+SECONDS_PER_WINDOW = {"adapt": 0.02, "pretrain": 0.04}
+"""One window of one optimiser step of the tiny model on one CPU."""
+SECONDS_TO_START = 60.0
+"""Starting Ray, the simulators and the model's processes."""
+_BYTES_PER_IMAGE_PIXEL = 1.6
+"""PNG of a simulated camera image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """How much there is to do, at most: failed, stopped and rejected arms make it less."""
+
+    trials: int
+    arms: int
+    """The control included."""
+    demonstrations: int
+    """0 with a checkpoint, or with demonstrations, at hand."""
+    explored: int
+    """Exploratory episodes, held-out ones included."""
+    per_arm: int
+    """Evaluation episodes of each arm."""
+    evaluated: int
+    """Evaluation episodes of all arms and of the videos."""
+    confirmed: int
+    """Episodes of the confirmation."""
+    step_limit: int
+    """Control steps of an evaluation episode, at most."""
+
+
+def forecast(config: Config, unit: Unit) -> Forecast:
+    evaluation = config.evaluation
+    specs = evaluation_specs(config, EnvSpec(suite=config.env.suite), unit.tasks, PolicySpec())
+    arms = 1 + len(trials(config)) * len(step_counts(config))
+    pretrained = config.checkpoint or config.demos_dir or config.pretrain.data
+    return Forecast(
+        trials=len(trials(config)),
+        arms=arms,
+        demonstrations=0 if pretrained else len(unit.instructions) * config.demos.episodes_per_task,
+        explored=max(config.explore.episodes) + config.explore.heldout_episodes,
+        per_arm=len(specs),
+        evaluated=arms * len(specs) + 2 * min(evaluation.videos, len(specs)),
+        confirmed=len(unit.tasks) * evaluation.confirm_episodes * (1 + len(axes(config)["seed"])),
+        step_limit=specs[0].step_limit,
+    )
+
+
+def describe(config: Config) -> str:
+    """The plan in words and numbers. Starts nothing and writes nothing. Raises ConfigError as `plan_unit` does."""
+    unit = plan_unit(config)
+    found, explore, counts = forecast(config, unit), config.explore, step_counts(config)
+    shifts = ", ".join(f"{shift.name} {shift.strength:g}" for shift in configured_shifts(config.env))
+    lines = {
+        "run folder": config.run_dir,
+        "unit": f"{unit.name}: one adapter for {', '.join(unit.tasks)}",
+        "shifts": shifts or "none",
+        "pretraining": _pretraining(config, found),
+        "exploration": f"{max(explore.episodes)} + {explore.heldout_episodes} held-out episodes of "
+        f"{explore.step_limit} steps",
+        "trials": f"{found.trials}: {_axes(config)}, {counts[-1]} TTT steps each"
+        + (f", hopeless ones ended earlier by {config.ttt.asha}" if config.ttt.asha else ""),
+        "arms": f"{found.arms}: the control, and each trial after {_listed(counts)} steps",
+        "evaluation": f"{found.evaluated} episodes of at most {found.step_limit} steps ({found.per_arm} in each arm)",
+        "confirmation": f"{found.confirmed} episodes from fresh initial states: the best group and the control"
+        if found.confirmed
+        else "none (evaluation.confirm_episodes=0)",
+        "storage": f"about {_storage(config, found) / 1e6:.0f} MB",
+        "time": f"roughly {minutes(config, found):.0f} minutes on {_workers(config)} CPUs",
+    }
+    return "\n".join(f"{name:13}{text}" for name, text in lines.items())
+
+
+def minutes(config: Config, found: Forecast) -> float:
+    """Estimated wall clock on this machine."""
+    control_steps = found.demonstrations * config.demos.step_limit + found.explored * config.explore.step_limit
+    control_steps += (found.evaluated + found.confirmed) * found.step_limit
+    simulate = control_steps * SECONDS_PER_STEP[_simulator(config), config.env.visuals]
+    adapt = found.trials * max(config.ttt.steps) * config.ttt.batch_size * SECONDS_PER_WINDOW["adapt"]
+    pretrain = config.pretrain.steps * config.pretrain.batch_size * SECONDS_PER_WINDOW["pretrain"]
+    work = simulate + adapt + (0.0 if config.checkpoint else pretrain)
+    return (SECONDS_TO_START + work / _workers(config)) / 60
+
+
+def _pretraining(config: Config, found: Forecast) -> str:
+    if config.checkpoint:
+        return f"none: checkpoint {config.checkpoint}"
+    data = f"{found.demonstrations} demonstrations, " if found.demonstrations else ""
+    return f"{data}{config.pretrain.steps} steps (skipped where already done)"
+
+
+def _axes(config: Config) -> str:
+    """What is swept over; of the axes that one may not know of, those with more than one value."""
+    values = axes(config)
+    names = {
+        "method": "methods",
+        "learning_rate": "learning rates",
+        "rank": "ranks",
+        "explored": "explorations of",
+        "seed": "seeds",
+    }
+    shown = [name for name in names if name in ("learning_rate", "rank") or len(values[name]) > 1]
+    return " x ".join(f"{names[name]} {_listed(values[name])}" for name in shown)
+
+
+def _storage(config: Config, found: Forecast) -> float:
+    """Bytes: recorded images, adapters with their optimiser's two moments, and MLflow's copies."""
+    chunk = config.model.actions_per_chunk
+    steps = found.demonstrations * config.demos.step_limit + found.explored * config.explore.step_limit
+    model = config.model
+    attention, mlp = 4 * (model.hidden + model.heads * model.head_dim), 3 * (model.hidden + model.mlp)
+    adapter = 4 * max(config.ttt.rank) * model.layers * (attention + mlp)
+    return steps / chunk * 2 * config.env.image_size**2 * _BYTES_PER_IMAGE_PIXEL + (found.arms - 1) * 4 * adapter
+
+
+def _simulator(config: Config) -> str:
+    if not config.env.suite.startswith("calvin_"):
+        return "libero"
+    return "calvin_env" if config.env.engine == "calvin_env" else "calvin"
+
+
+def _workers(config: Config) -> int:
+    return config.pool.workers or os.cpu_count() or 1
+
+
+def _listed(values: object) -> str:
+    return ", ".join(str(value) if isinstance(value, str) else f"{value:g}" for value in values)  # type: ignore[attr-defined]
