@@ -47,10 +47,14 @@ def given_adapter(config: Config, base: str) -> Path:
     folder = Path(config.evaluation.adapter).expanduser().absolute()
     if not config.evaluation.adapter:
         return folder
-    about = folder / "adapter.json"
-    if not about.exists():
-        raise ConfigError(f"evaluation.adapter={folder} holds no adapter (no adapter.json)")
-    if (made_for := json.loads(about.read_text())["base"]) != base:
+    for file in (about := folder / "adapter.json", folder / "adapter.safetensors"):
+        if not file.exists():
+            raise ConfigError(f"evaluation.adapter={folder} holds no adapter (no {file.name})")
+    try:
+        made_for = json.loads(about.read_text())["base"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"evaluation.adapter={folder}: adapter.json is damaged ({error}); copy it again") from error
+    if made_for != base:
         raise ConfigError(f"evaluation.adapter={folder} was made for other weights ({made_for}, here {base})")
     return folder
 
