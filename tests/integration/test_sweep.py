@@ -24,7 +24,7 @@ from worldagen.models import checkpoint
 from worldagen.models.worldagen import WorldAgen
 from worldagen.results import Arm, SweepResults
 
-pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(900)]
 
 SETTINGS = [
     f"env.suite={SUITE}",
@@ -74,7 +74,7 @@ def start_and_kill_after_the_first_arm(folder: Path) -> None:
         stderr=subprocess.STDOUT,
     )
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 400
         while len(list(folder.glob("arms/*.json"))) < 2:  # the control is one of them
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
