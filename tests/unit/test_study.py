@@ -8,6 +8,7 @@ from synthetic_results import make_results
 
 from pipelines import study as pipeline
 from worldagen.config import Config, ConfigError, StudyConfig, load
+from worldagen.envs.suites import configured_shifts
 from worldagen.report import figures
 from worldagen.results import SweepResults
 from worldagen.study.document import Document, Section, Table, to_markdown
@@ -197,3 +198,13 @@ def test_pipeline_runs_every_setting_and_tells_what_failed(
         pipeline.run(Config(run_dir=str(tmp_path), study=StudyConfig(settings=settings)))
     assert run == ["unshifted", "friction"]
     assert "friction" in (tmp_path / "study.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["study_calvin", "study_small"])
+def test_shipped_studies_can_be_run(name: str) -> None:
+    configs = setting_configs(load(["configs/calvin.yaml", f"configs/{name}.yaml"]))
+    shifted = [configured_shifts(each.env) for each in configs.values()]
+    assert not shifted[0] and all(shifted[1:]), "the first is unshifted, a control for the others"
+    kinds = {shift.name for shifts in shifted for shift in shifts}
+    assert {"camera", "light", "colour", "action_scale"} <= kinds
+    assert all(each.evaluation.confirm_episodes for each in configs.values())
