@@ -167,7 +167,7 @@ def _baseline(findings: Findings) -> str:
     if measured and measured.changed >= measured.copy_changed:
         return (
             "The pretrained world model is no better than copying the last frame on the patches that change; "
-            "what adapts here is not yet a working world model."
+            "in this world, before adaptation, it does not work."
         )
     if rate.successes == 0 and rate.episodes:
         return "The control never succeeds, so this sweep cannot show harm to the policy, only gains."
