@@ -110,7 +110,7 @@ def test_what_was_measured_on_is_told(html: str) -> None:
     words = Page(html).words
     for fact in ("libero_goal", "primitive", "light", "9f2c41d07a35be18", "0.123", "turn on the stove", "mlflow"):
         assert fact in words, fact
-    assert "not with published LIBERO scores" in words
+    assert "not with published benchmark scores" in words
 
 
 def test_shifts_are_told(tmp_path: Path, html: str) -> None:
@@ -123,7 +123,7 @@ def test_shifts_are_told(tmp_path: Path, html: str) -> None:
 
 def test_official_assets_and_full_visuals_need_no_notice(tmp_path: Path) -> None:
     results = dataclasses.replace(make_results(tmp_path, media=False), assets="official", visuals="full")
-    assert "published LIBERO scores" not in bare_page(results)
+    assert "published benchmark scores" not in bare_page(results)
 
 
 def test_unconfirmed_gain_is_a_candidate(tmp_path: Path) -> None:
