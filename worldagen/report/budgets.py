@@ -45,6 +45,7 @@ def budget_curves(findings: Findings, theme: Theme) -> Figure:
             if row == len(bought) - 1:
                 axes.set_xlabel(xlabel)
         grid[row][0].set_ylabel(ylabel)
+    grid[0][0].set_ylim(0, 1)  # else two episodes of difference would fill the picture
     grid[0][0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     names = {method_name(method): Label(0, colour, marker=marker) for method, (colour, marker) in look_of.items()}
     legend(figure, {**names, "control": Label(0, theme.neutral, style="--")})
@@ -70,11 +71,11 @@ def _lines(
 
 
 def _logarithmic(axes: Axes, values: list[float]) -> None:
-    """Ticks at few of the values that occur, or where matplotlib likes them if there are many."""
+    """Ticks at the values that occur where these are few whole numbers, else where matplotlib likes them."""
     axes.set_xscale("log", base=2)
     axes.xaxis.set_minor_formatter(NullFormatter())
     distinct = sorted(set(values))
-    if len(distinct) <= 8:
+    if len(distinct) <= 8 and all(value == round(value) for value in distinct):
         axes.set_xticks(distinct, [f"{value:g}" for value in distinct])
     else:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -204,7 +204,7 @@ def predictions(shown: list[tuple[str, str]], run_dir: Path, theme: Theme) -> Fi
     columns += [(title, file["predicted"]) for (title, _), file in zip(shown, files, strict=True)]
     rows = min(SHOWN_TRANSITIONS, len(files[0]["last"]))
     lines = 1 + max(title.count("\n") for title, _ in columns)
-    figure = Figure(figsize=(10.8, 10.4 / len(columns) / 2 * rows + 0.25 + 0.25 * lines), layout="constrained")
+    figure = Figure(figsize=(10.8, 10.4 / len(columns) / 2 * rows + 0.35 + 0.25 * lines), layout="constrained")
     for number, (title, frames) in enumerate(columns):
         axes = figure.add_subplot(1, len(columns), number + 1)
         gap = np.full((2, 2 * frames.shape[3] + 1, 3), _rgb(theme.background), np.uint8)
