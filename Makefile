@@ -2,7 +2,7 @@
 
 PY := .venv/bin/python
 
-demo: setup  ## A TTT sweep on a real LIBERO simulator, from nothing to a report
+demo: setup  ## A trained policy adapts to a changed CALVIN scene: sweep and report
 	$(PY) pipelines/ttt_sweep.py --config configs/quickstart.yaml
 
 test: setup  ## All tests

@@ -13,7 +13,7 @@ from worldagen.tracking.progress import progress
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder of trajectories, e.g. runs/quickstart/demos")
+    parser.add_argument("folder", type=Path, help="folder of trajectories, e.g. runs/from_scratch/demos")
     parser.add_argument("out", type=Path, help="new folder for the dataset")
     parser.add_argument("--fps", type=float, help="frames a second; by default the control rate / actions per chunk")
     args = parser.parse_args()

@@ -65,7 +65,7 @@ def plan_unit(config: Config) -> Unit:
 def given_checkpoint(config: Config) -> Path:
     """The checkpoint folder that `config` names. Raises ConfigError when it holds none, or a model of another size."""
     if not config.checkpoint:
-        raise ConfigError("checkpoint is not set; name a checkpoint folder, e.g. checkpoint=runs/quickstart/checkpoint")
+        raise ConfigError("checkpoint is not set; name a checkpoint folder, e.g. checkpoint=checkpoints/calvin")
     folder = Path(config.checkpoint).expanduser().absolute()
     try:
         described = checkpoint.describe(folder)["config"]
