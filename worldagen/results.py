@@ -6,7 +6,6 @@ One `SweepResults` per adaptation unit, stored as one JSON file. All paths are r
 
 import dataclasses
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple, TypeVar
 
+from worldagen.atomic import write_text
 from worldagen.errors import WorldagenError
 from worldagen.types import EpisodeResult, Status
 
@@ -383,10 +383,7 @@ def _quality(group: Sequence[Arm]) -> tuple[float, float]:
 
 
 def _write(path: Path, carrier: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(dataclasses.asdict(carrier), indent=1))
-    os.replace(temporary, path)
+    write_text(path, json.dumps(dataclasses.asdict(carrier), indent=1))
 
 
 def _read(path: Path, build: Callable[[Mapping[str, Any]], Carrier]) -> Carrier:

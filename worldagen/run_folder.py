@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from worldagen.atomic import write_text
 from worldagen.config import Config, ConfigError, differences, run_path, to_dict
 
 CONFIG_FILE = "config.json"
@@ -47,9 +48,7 @@ def open_run_folder(config: Config) -> Path:
 
 
 def _write(path: Path, settings: dict[str, Any]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(settings, indent=2))
-    os.replace(temporary, path)
+    write_text(path, json.dumps(settings, indent=2))
 
 
 def _check_same(path: Path, given: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ def test_a_suite_without_chains_refuses():
 
 def test_what_a_policy_does_before_it_hands_over_is_not_recorded(env):
     given = config(0.0)
-    given.demos.corrected, given.demos.handover = 1.0, 20
+    given.checkpoint, given.demos.corrected, given.demos.handover = "somewhere", 1.0, 20
     available = available_init_states(given, TASKS)
     spec = demo_spec(given, SPEC, "open_drawer", available, 0, checkpoint="0123")
     handover = spec.policy.handover
@@ -78,8 +78,23 @@ def test_what_a_policy_does_before_it_hands_over_is_not_recorded(env):
 
 def test_a_policy_that_succeeds_before_it_hands_over_leaves_nothing_to_record(env):
     given = config(0.0)
-    given.demos.corrected = 1.0
+    given.checkpoint, given.demos.corrected = "somewhere", 1.0
     spec = demo_spec(given, SPEC, "turn_on_led", available_init_states(given, TASKS), 0, checkpoint="0123")
     spec = replace(spec, policy=replace(spec.policy, handover=60))
     episode = run_episode(env, ExpertPolicy(), spec, before=ExpertPolicy())
     assert episode.result.success and episode.trajectory is None
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "handover", "words"),
+    [
+        ("", 20, "set checkpoint"),
+        ("somewhere", 4, "at least one chunk"),
+        ("somewhere", 120, "less than demos.step_limit"),
+    ],
+)
+def test_a_handover_that_cannot_be_is_refused(checkpoint, handover, words):
+    given = config(0.0)
+    given.checkpoint, given.demos.corrected, given.demos.handover = checkpoint, 0.5, handover
+    with pytest.raises(ConfigError, match=words):
+        available_init_states(given, TASKS)

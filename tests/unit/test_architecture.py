@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FLOORS = [
-    {"types", "errors", "plain_pickle", "__init__"},
+    {"types", "errors", "atomic", "plain_pickle", "__init__"},
     {"config", "results"},
     {"envs", "run_folder", "cluster", "cli"},
     {"models", "data"},

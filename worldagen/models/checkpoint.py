@@ -86,6 +86,16 @@ def describe(folder: str | Path) -> dict[str, Any]:
     return about
 
 
+def differing(folder: str | Path, config: ModelConfig) -> dict[str, tuple[Any, Any]]:
+    """What a model of `config` has otherwise than the one in `folder`, by setting: (there, here). Empty if it fits.
+
+    Raises CheckpointError as `describe` does.
+    """
+    there, here = describe(folder)["config"], dataclasses.asdict(config)
+    names = [name for name in here if name != "preset" and there.get(name) != here[name]]
+    return {name: (there.get(name), here[name]) for name in names}
+
+
 def fingerprint(source: WorldAgen | str | Path) -> str:
     """Fingerprint of a model, or the recorded one of a checkpoint folder."""
     return weights.fingerprint(source) if isinstance(source, WorldAgen) else describe(source)["fingerprint"]

@@ -5,7 +5,6 @@ import datetime
 import importlib.metadata
 import json
 import math
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import jinja2
 import yaml
 
+from worldagen.atomic import write_text
 from worldagen.evaluation import statistics
 from worldagen.evaluation.statistics import Rate
 from worldagen.models import checkpoint
@@ -60,23 +60,14 @@ def write_report(results: SweepResults, run_dir: Path) -> Path:
     for name, picture in pictures.items():
         (folder / f"{name}.png").write_bytes(picture.light)
     page = folder / "index.html"
-    partial = folder / ".index.html"
-    partial.write_text(render(findings, pictures, run_dir))
-    os.replace(partial, page)
+    write_text(page, render(findings, pictures, run_dir))
     return page
 
 
 def render(findings: Findings, pictures: Mapping[str, Picture], run_dir: Path) -> str:
     """The HTML of the page."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("worldagen.report", ""),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("worldagen.report")
     environment.globals |= {
-        "png": lambda data: data_uri(data, "image/png"),
         "percent": lambda share: f"{100 * share:.0f} %",
         "signed_percent": lambda change: f"{100 * change:+.0f} %".replace("-", "−"),
         "points": points,
@@ -219,6 +210,19 @@ def versions() -> list[tuple[str, str]]:
         except importlib.metadata.PackageNotFoundError:
             found.append((name, "not installed"))
     return [*found, ("Python", platform.python_version()), ("platform", platform.platform())]
+
+
+def templates(package: str) -> jinja2.Environment:
+    """The templates of a package; they know `png(bytes)`, a picture inside the page."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(package, ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["png"] = lambda data: data_uri(data, "image/png")
+    return environment
 
 
 def data_uri(data: bytes, kind: str) -> str:

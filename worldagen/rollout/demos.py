@@ -70,11 +70,8 @@ def available_init_states(config: Config, tasks: Sequence[str]) -> dict[str, int
     """How many initial states each task has. Raises ConfigError for a task that cannot be demonstrated."""
     if config.demos.chained and not chains(config.env.suite):
         raise ConfigError(f"demos.chained={config.demos.chained:g}: {config.env.suite} has no chains of tasks")
-    if config.demos.corrected and config.demos.handover < config.model.actions_per_chunk:
-        raise ConfigError(
-            f"demos.handover={config.demos.handover} is less than one chunk (model.actions_per_chunk="
-            f"{config.model.actions_per_chunk})"
-        )
+    if config.demos.corrected:
+        _check_handover(config)
     experts, infos, first = expert_tasks(config.env.suite), task_infos(config.env.suite), config.demos.first_init_state
     for task in tasks:
         if task not in experts:
@@ -86,6 +83,17 @@ def available_init_states(config: Config, tasks: Sequence[str]) -> dict[str, int
                 f"demos.first_init_state={first}, but {task} has {infos[task].init_states} initial states"
             )
     return {task: infos[task].init_states for task in tasks}
+
+
+def _check_handover(config: Config) -> None:
+    handover, chunk, limit = config.demos.handover, config.model.actions_per_chunk, config.demos.step_limit
+    if not config.checkpoint:
+        raise ConfigError(f"demos.corrected={config.demos.corrected:g} needs a policy that hands over: set checkpoint")
+    if not chunk <= handover < limit:
+        raise ConfigError(
+            f"demos.handover={handover} must be at least one chunk (model.actions_per_chunk={chunk}) and less than "
+            f"demos.step_limit={limit}"
+        )
 
 
 def demo_spec(

@@ -1,6 +1,5 @@
 """Writes a study: one HTML page that carries everything it shows, and the same as Markdown with its pictures."""
 
-import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -8,9 +7,10 @@ from pathlib import Path
 import jinja2
 
 import worldagen.report
+from worldagen.atomic import write_text
 from worldagen.report.budgets import tradeoff
 from worldagen.report.figures import Picture, picture
-from worldagen.report.page import data_uri
+from worldagen.report.page import templates
 from worldagen.study import figures
 from worldagen.study.document import Document, Plot, Table, to_markdown
 from worldagen.study.sections import document
@@ -25,8 +25,8 @@ def write_study(study: Study, folder: Path, *, waiting: Iterable[str] = (), comm
     made = document(study, draw(study), waiting, command)
     for plot in made.plots:
         (folder / f"{plot.name}.png").write_bytes(plot.picture.light)
-    _replace(folder / "study.md", to_markdown(made))
-    _replace(folder / "index.html", to_html(made))
+    write_text(folder / "study.md", to_markdown(made))
+    write_text(folder / "index.html", to_html(made))
     return folder / "index.html"
 
 
@@ -43,23 +43,10 @@ def draw(study: Study) -> dict[str, Picture]:
 
 def to_html(made: Document) -> str:
     """The page, in the look of a sweep's report."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("worldagen.study", ""),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["png"] = lambda data: data_uri(data, "image/png")
+    environment = templates("worldagen.study")
     environment.tests |= {
         "table": lambda part: isinstance(part, Table),
         "plot": lambda part: isinstance(part, Plot),
     }
     style = (Path(worldagen.report.__file__).parent / "page.css").read_text()
     return environment.get_template("study.html").render(document=made, style=jinja2.utils.markupsafe.Markup(style))
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

@@ -1,6 +1,6 @@
 """What a sweep will do, known before anything starts: the unit, its trials, and which initial states serve for what."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain, product
 from pathlib import Path
 from typing import Any
@@ -68,13 +68,11 @@ def given_checkpoint(config: Config) -> Path:
         raise ConfigError("checkpoint is not set; name a checkpoint folder, e.g. checkpoint=checkpoints/calvin")
     folder = Path(config.checkpoint).expanduser().absolute()
     try:
-        described = checkpoint.describe(folder)["config"]
+        differing = checkpoint.differing(folder, config.model)
     except CheckpointError as error:
         raise ConfigError(f"checkpoint={config.checkpoint}: {error}") from error
-    expected = asdict(config.model)
-    differing = [name for name in expected if name != "preset" and described.get(name) != expected[name]]
     if differing:
-        sizes = ", ".join(f"{name} ({described.get(name)}, here {expected[name]})" for name in differing)
+        sizes = ", ".join(f"{name} ({there}, here {here})" for name, (there, here) in differing.items())
         raise ConfigError(f"checkpoint={config.checkpoint} holds another model: {sizes}; set model.* as it was trained")
     return folder
 

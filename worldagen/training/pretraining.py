@@ -5,7 +5,6 @@ and a picture of predicted frames, the latest. The same plan in the same folder 
 """
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from worldagen.atomic import write_text
 from worldagen.config import Config, ConfigError, content_key, run_path
 from worldagen.data.episodes import EpisodeFiles, check_alike, find_demonstrations, hold_out
 from worldagen.data.order import Mixture
@@ -114,11 +114,10 @@ def _check_initial(config: Config) -> None:
     """Raise ConfigError unless `pretrain.initial` holds a model of the configured size."""
     folder = config.pretrain.initial
     try:
-        held = checkpoint.describe(folder)["config"]
+        differing = checkpoint.differing(folder, config.model)
     except CheckpointError as error:
         raise ConfigError(f"pretrain.initial={folder}: {error}") from error
-    own = asdict(config.model)
-    if differing := sorted(name for name in own if name != "preset" and held.get(name) != own[name]):
+    if differing:
         raise ConfigError(f"pretrain.initial={folder} holds another model; it differs in model.{', '.join(differing)}")
 
 
@@ -198,7 +197,7 @@ def summary(record: Record) -> str:
 
 
 def _finish(plan: Plan, model: WorldAgen, curve: list[Record]) -> None:
-    write_json(plan.curve, curve)
+    write_text(plan.curve, json.dumps(curve, indent=1) + "\n")
     provenance = {
         "identity": plan.identity,
         "date": time.strftime("%Y-%m-%d"),
@@ -224,11 +223,3 @@ def _windows(episodes: list[TrajectoryInfo], plan: Plan, model: WorldAgen, worke
     if worker.count > 1:
         torch.distributed.barrier()
     return SeenWindows(files, model.config.chunks, seen)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write `content` atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.replace(path)
