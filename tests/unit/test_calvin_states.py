@@ -82,3 +82,11 @@ def test_sampled_states_fit_their_task(task: str) -> None:
 def test_initial_states_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ValueError, match="open_drawer has initial states 0 to 999, not 1000"):
         initial_state("calvin_d", "open_drawer", 1000)
+
+
+@pytest.mark.parametrize("scene", LAYOUTS)
+def test_half_of_the_sampled_states_have_their_blocks_near_calvins_places(scene: str) -> None:
+    spots = np.array(LAYOUTS[scene].table_spots)
+    states = [initial_state(scene, "push_red_block_left", index)[1][6:9] for index in range(200, 400)]
+    near = [np.abs(state - spots).max(axis=1).min() <= 0.02 for state in states]
+    assert 80 < sum(near) < 140

@@ -51,6 +51,9 @@ _GRASP_WIDTH = 0.0398
 """Opening of the fingers around the narrow side (0.04 m) of a block; they touch it."""
 _BLOCK_DISTANCE = 0.12
 """Metres between the centres of two blocks on the table; the longest is 0.08 m long."""
+_USUAL, _OFF_USUAL = 0.5, 0.02
+"""Share of the sampled states whose blocks on the table stand near CALVIN's two places for them, and how far off these at
+most, in metres along x and y; in the others they stand anywhere on the table."""
 _APART = ("table", "stacked_bottom", "grasped")
 _ATTEMPTS = 1000
 
@@ -147,7 +150,8 @@ def _blocks(places: list[str], tool: np.ndarray, layout: Layout, random: np.rand
     """Poses (3, 6) of the blocks, each in its place; those on the table, or above it in the hand, apart from each
     other."""
     for _ in range(_ATTEMPTS):
-        poses = np.array([_pose(place, tool, layout, random) for place in places])
+        spots = list(random.permutation(layout.table_spots)) if random.random() < _USUAL else []
+        poses = np.array([_pose(place, tool, layout, random, spots) for place in places])
         if "stacked_top" in places:
             top, bottom = places.index("stacked_top"), places.index("stacked_bottom")
             poses[top] = poses[bottom] + [0, 0, BLOCK_HEIGHT, 0, 0, 0]
@@ -157,8 +161,17 @@ def _blocks(places: list[str], tool: np.ndarray, layout: Layout, random: np.rand
     raise RuntimeError(f"found no room for blocks at {places}")
 
 
-def _pose(place: str, tool: np.ndarray, layout: Layout, random: np.random.Generator) -> list[float]:
-    """Position and Euler angles (6) of a block; a stacked one stands on the table for the time being."""
+def _pose(
+    place: str, tool: np.ndarray, layout: Layout, random: np.random.Generator, spots: list[np.ndarray]
+) -> list[float]:
+    """Position and Euler angles (6) of a block; a stacked one stands on the table for the time being.
+
+    One on the table takes the last of `spots`, as long as there are any.
+    """
+    if place == "table" and spots:
+        x, y, z = spots.pop()
+        aside = random.uniform(-_OFF_USUAL, _OFF_USUAL, 2)
+        return [x + aside[0], y + aside[1], z, 0.0, 0.0, random.uniform(*_YAW)]
     if place == "grasped":
         return [*tool[:3], tool[3] - math.pi, *tool[4:]]  # as straight as the fingers, which point down
     if place in layout.shelf:
