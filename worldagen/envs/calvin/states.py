@@ -52,8 +52,8 @@ _GRASP_WIDTH = 0.0398
 _BLOCK_DISTANCE = 0.12
 """Metres between the centres of two blocks on the table; the longest is 0.08 m long."""
 _USUAL, _OFF_USUAL = 0.5, 0.02
-"""Share of the sampled states whose blocks on the table stand near CALVIN's two places for them, and how far off these at
-most, in metres along x and y; in the others they stand anywhere on the table."""
+"""Share of the sampled states whose blocks on the table stand near CALVIN's two places for them, and how far off these
+at most, in metres along x and y; in the others they stand anywhere on the table."""
 _APART = ("table", "stacked_bottom", "grasped")
 _ATTEMPTS = 1000
 
