@@ -252,10 +252,7 @@ def _single(study: Study, pictures: Mapping[str, Picture]) -> Section:
             each.name,
             f"`{each.name}/report/index.html`",
             f"{each.results.exploration.environment_steps}",
-            ", ".join(
-                f"{name.replace('_', ' ')} {share:.2f}" for name, share in each.results.exploration.coverage.items()
-            )
-            or NONE,
+            _coverage(each.results.exploration.coverage),
             f"{each.findings.arms[-1].learn_seconds:.0f} s" if each.findings.arms else NONE,
             f"{sum(each.results.seconds.values()) / 60:.0f} min",
         )
