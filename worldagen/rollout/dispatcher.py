@@ -40,6 +40,8 @@ UPKEEP_SECONDS = 5.0
 ALONE_PATIENCE = 0.2
 """Seconds until a lane with nothing to do looks again whether what must run alone has found a process."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+IN_THREADS = {"RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0"}
+"""Lanes ask their inference server from threads of their own, which Ray takes for the event loop and warns of."""
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Dispatcher:
         self.config = config
         self.storage = storage
         self.servers: Sequence[Any] = ()
-        self.env_vars = ONE_THREAD | env_vars
+        self.env_vars = ONE_THREAD | IN_THREADS | env_vars
         self.queue = EpisodeQueue()
         self.work = asyncio.Event()
         self.opening = asyncio.Lock()
