@@ -200,9 +200,11 @@ def test_pipeline_runs_every_setting_and_tells_what_failed(
     assert "friction" in (tmp_path / "study.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["study_calvin", "study_small"])
-def test_shipped_studies_can_be_run(name: str) -> None:
-    configs = setting_configs(load(["configs/calvin.yaml", f"configs/{name}.yaml"]))
+@pytest.mark.parametrize(
+    ("base", "name"), [("calvin", "study_calvin"), ("calvin", "study_small"), ("libero", "study_libero")]
+)
+def test_shipped_studies_can_be_run(base: str, name: str) -> None:
+    configs = setting_configs(load([f"configs/{base}.yaml", f"configs/{name}.yaml"]))
     shifted = [configured_shifts(each.env) for each in configs.values()]
     assert not shifted[0] and all(shifted[1:]), "the first is unshifted, a control for the others"
     kinds = {shift.name for shifts in shifted for shift in shifts}
