@@ -89,18 +89,6 @@ def test_sources_are_mixed_within_an_epoch() -> None:
     assert np.mean(shares) == pytest.approx(0.75) and 0.6 < min(shares) < max(shares) < 0.9
 
 
-def test_beginnings_get_their_share_in_every_source() -> None:
-    mixture = Mixture((12, 8), (1.0, 1.0), beginnings=0.5, lengths=(5, 7, 1, 7))
-    assert mixture.first_windows().tolist() == [0, 1, 5, 6, 12, 13, 14]
-    counts = np.bincount(np.concatenate([batch_indices(mixture, 10, step, seed=3) for step in range(24)]), minlength=20)
-    assert counts[:12].sum() == counts[12:].sum() == 120, "sources keep their shares"
-    assert counts[[0, 1, 5, 6]].min() >= 15 + 5 and counts[[2, 3, 4, *range(7, 12)]].max() <= 6
-    assert counts[[12, 13, 14]].min() >= 20 + 7 and counts[15:].min() >= 7
-    usual = [batch_indices(Mixture((12, 8), (1.0, 1.0)), 10, step, seed=3).tolist() for step in range(4)]
-    without = Mixture((12, 8), (1.0, 1.0), beginnings=0.0, lengths=(5, 7, 1, 7))
-    assert [batch_indices(without, 10, step, seed=3).tolist() for step in range(4)] == usual
-
-
 def test_a_source_of_little_weight_still_has_its_turn() -> None:
     assert Mixture((100, 10), (1.0, 1e-6)).draws == (110, 1)
 

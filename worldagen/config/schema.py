@@ -180,9 +180,6 @@ class PretrainConfig:
     """Weight of the next-observation loss."""
     data: dict[str, float] = field(default_factory=dict)
     """Folders of demonstration episodes and how often each is drawn relative to the others; empty means `demos_dir`."""
-    beginnings: float = share(0.0)
-    """Share of the windows that is drawn from the demonstrations' first two alone, where a policy must decide from the
-    pictures where to go; later ones often tell that from the arm's own state."""
     validation_fraction: float = 0.1
     """Share of the episodes of each task (of each folder) held out for validation."""
     validate_every: int = positive(100)

@@ -5,9 +5,6 @@ from functools import lru_cache
 
 import numpy as np
 
-_FIRST = 2
-"""Windows of an episode that count as its beginning."""
-
 
 @dataclass(frozen=True)
 class Mixture:
@@ -17,22 +14,12 @@ class Mixture:
     """How many each source has."""
     weights: tuple[float, ...] = (1.0,)
     """Their shares of all draws, up to a common factor."""
-    beginnings: float = 0.0
-    """Share of each source's draws that is taken from its episodes' first two windows alone."""
-    lengths: tuple[int, ...] = ()
-    """Windows of each episode of all sources in order; `beginnings` needs them."""
 
     @property
     def draws(self) -> tuple[int, ...]:
         """Windows that an epoch takes from each source: as many in all as there are, in the ratio of the weights."""
         total = sum(self.windows) / sum(self.weights)
         return tuple(max(1, round(total * weight)) for weight in self.weights)
-
-    def first_windows(self) -> np.ndarray:
-        """int64: the first two windows of every episode (one where there are no more)."""
-        starts = np.cumsum((0, *self.lengths[:-1]))
-        both = starts[:, None] + np.arange(_FIRST)
-        return both[np.arange(_FIRST) < np.array(self.lengths)[:, None]]
 
 
 def batch_indices(mixture: Mixture, batch_size: int, step: int, seed: int) -> np.ndarray:
@@ -54,16 +41,9 @@ def worker_share(indices: np.ndarray, rank: int, workers: int) -> np.ndarray:
 
 @lru_cache(maxsize=2)  # a batch may span two epochs
 def _epoch(mixture: Mixture, epoch: int, seed: int) -> np.ndarray:
-    beginnings = mixture.first_windows() if mixture.beginnings else np.array([], np.int64)
-    ends = np.cumsum(mixture.windows)
-    drawn = []
-    for end, windows, draws in zip(ends, mixture.windows, mixture.draws, strict=True):
-        early = round(draws * mixture.beginnings)
-        first = beginnings[(beginnings >= end - windows) & (beginnings < end)]
-        drawn += [_turn(np.arange(end - windows, end), draws - early, epoch), _turn(first, early, epoch)]
+    firsts = np.cumsum((0, *mixture.windows[:-1]))
+    drawn = [
+        first + np.arange(epoch * draw, (epoch + 1) * draw) % windows
+        for first, windows, draw in zip(firsts, mixture.windows, mixture.draws, strict=True)
+    ]
     return np.random.default_rng([seed, epoch]).permutation(np.concatenate(drawn))
-
-
-def _turn(members: np.ndarray, draws: int, epoch: int) -> np.ndarray:
-    """The `draws` of `members` whose turn it is in an epoch, going round and round."""
-    return members[np.arange(epoch * draws, (epoch + 1) * draws) % max(1, len(members))]

@@ -107,10 +107,7 @@ def plan(config: Config) -> Plan:
     splits = [hold_out(source, config.pretrain.validation_fraction, config.seed) for source in sources]
     training, held_out = ([episode for split in splits for episode in split[part]] for part in (0, 1))
     windows = tuple(sum(episode.chunks for episode in split[0]) for split in splits)
-    beginnings = config.pretrain.beginnings
-    lengths = tuple(episode.chunks for episode in training) if beginnings else ()
-    mixture = Mixture(windows, tuple(weights.values()), beginnings, lengths)
-    return Plan(config, folder, training, held_out, mixture)
+    return Plan(config, folder, training, held_out, Mixture(windows, tuple(weights.values())))
 
 
 def _check_initial(config: Config) -> None:

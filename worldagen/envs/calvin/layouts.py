@@ -27,7 +27,7 @@ class Layout:
     table_depth: Range = (-0.15, -0.06)
     """y of blocks on the table."""
     shelf_depth: Range = (0.09, 0.10)
-    drawer_depth: Range = (-0.33, -0.26)
+    drawer_depth: Range = (-0.31, -0.26)
     """y of blocks in the open drawer."""
 
 
