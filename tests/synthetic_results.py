@@ -29,11 +29,13 @@ def make_results(
     seeds: tuple[int, ...] = (0,),
     steps: tuple[int, ...] = STEPS,
     confirmed: float | None = None,
+    chosen: float | None = None,
 ) -> SweepResults:
     """A sweep of 2 learning rates, 3 step counts and whatever else is given.
 
     `effect` is the change of success at the largest budget; methods other than `plain` keep the policy as it is, so
-    that they have a quarter of it and little drift. `confirmed` is the effect on fresh initial states.
+    that they have a quarter of it and little drift. `confirmed` is the effect on fresh initial states; `chosen`
+    likewise, of a budget that is not the best of the search.
     """
     arms = []
     for method, rate, explored, seed, count in itertools.product(methods, RATES, explorations, seeds, steps):
@@ -67,7 +69,8 @@ def make_results(
         visuals="light",
         checkpoint="9f2c41d07a35be18",
         config=to_dict(Config()),
-        confirmation=None if confirmed is None else _confirmation(arms, base_rate, confirmed, per_task),
+        confirmation=None if confirmed is None else _confirmation(arms, 16, base_rate, confirmed, per_task),
+        chosen=None if chosen is None else _confirmation(arms, 4, base_rate, chosen, per_task),
     )
 
 
@@ -97,9 +100,9 @@ def _identity(arm: Arm) -> dict[str, Any]:
     return {**arm.trial._asdict(), "steps": arm.steps}
 
 
-def _confirmation(arms: list[Arm], base_rate: float, effect: float, per_task: int) -> Confirmation:
-    """Of the way to adapt that the first arm belongs to, at 16 steps."""
-    group = [arm for arm in arms if arm.group == arms[0].group and arm.steps == 16]
+def _confirmation(arms: list[Arm], steps: int, base_rate: float, effect: float, per_task: int) -> Confirmation:
+    """Of the way to adapt that the first arm belongs to."""
+    group = [arm for arm in arms if arm.group == arms[0].group and arm.steps == steps]
     fresh = [_outcomes(base_rate + effect, 4 * per_task, seed=99 + arm.seed, first=500) for arm in group]
     return Confirmation(
         control=_outcomes(base_rate, 4 * per_task, seed=98, first=500),

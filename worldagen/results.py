@@ -268,7 +268,7 @@ class Exploration:
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """The best group of a search against the control once more, from initial states that the search has not seen."""
+    """A group of a search against the control once more, from initial states that the search has not seen."""
 
     control: tuple[Outcome, ...]
     arms: tuple[Arm, ...]
@@ -303,7 +303,9 @@ class SweepResults:
     """Fingerprint of the base weights."""
     config: Mapping[str, Any]
     confirmation: Confirmation | None = None
-    """None when none was configured, or when no arm was worth one."""
+    """Of the best group. None when none was configured, or when no arm was worth one."""
+    chosen: Confirmation | None = None
+    """Of the group that the acceptance rule chooses; None also when it chooses none."""
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -312,9 +314,13 @@ class SweepResults:
             raise ResultsError(f"the control has taken {self.control.steps} steps; an arm without control says nothing")
         for arm in self.arms:
             _check_paired(arm, self.control.outcomes, arm.name)
-        if self.confirmation:
-            for arm in self.confirmation.arms:
-                _check_paired(arm, self.confirmation.control, f"the confirmation of {arm.name}")
+        for confirmation in self.confirmations:
+            for arm in confirmation.arms:
+                _check_paired(arm, confirmation.control, f"the confirmation of {arm.name}")
+
+    @property
+    def confirmations(self) -> tuple[Confirmation, ...]:
+        return tuple(each for each in (self.confirmation, self.chosen) if each)
 
     @property
     def best_group(self) -> tuple[Arm, ...]:
@@ -323,12 +329,20 @@ class SweepResults:
         Ties go to the lower held-out error. A group of which a seed failed, was never run, or of which every seed was
         rejected does not count; empty when none is left.
         """
+        return tuple(max(self._sound_groups(), key=_quality, default=[]))
+
+    @property
+    def chosen_group(self) -> tuple[Arm, ...]:
+        """What one adapts by who counts no successes: of the groups of which the acceptance rule accepts every seed,
+        that of lowest held-out error. Empty when there is none."""
+        accepted = [group for group in self._sound_groups() if not any(arm.acceptance for arm in group)]
+        return tuple(min(accepted, key=_error, default=[]))
+
+    def _sound_groups(self) -> list[list[Arm]]:
         groups: dict[tuple[Group, int], list[Arm]] = {}
         for arm in self.arms:
             groups.setdefault((arm.group, arm.steps), []).append(arm)
-        sound = [group for group in groups.values() if _sound(group)]
-        best = max(sound, key=_quality, default=[])
-        return tuple(best)
+        return [group for group in groups.values() if _sound(group)]
 
     @property
     def best(self) -> Arm | None:
@@ -343,9 +357,11 @@ class SweepResults:
     def seconds(self) -> dict[str, float]:
         """Worker seconds by what they were spent on: reset, simulate, render, wait (simulators) and learn."""
         total: Counter[str] = Counter(self.exploration.seconds)
-        for arm in (self.control, *self.arms, *(self.confirmation.arms if self.confirmation else ())):
+        again = {(arm.trial, arm.steps): arm for confirmation in self.confirmations for arm in confirmation.arms}
+        for arm in (self.control, *self.arms, *again.values()):
             total.update(arm.seconds)
-        total.update(self.confirmation.seconds if self.confirmation else {})
+        for confirmation in self.confirmations[:1]:  # the control's episodes are the same in both
+            total.update(confirmation.seconds)
         longest: dict[TrialKey, float] = {}  # arms of one trial share their steps: count the longest only
         for arm in self.arms:
             longest[arm.trial] = max(longest.get(arm.trial, 0.0), arm.learn_seconds)
@@ -378,8 +394,12 @@ def _sound(group: Sequence[Arm]) -> bool:
 
 def _quality(group: Sequence[Arm]) -> tuple[float, float]:
     """Success and negative held-out error of a sound group, averaged over its arms."""
-    errors = [arm.measurement.changed for arm in group if arm.measurement]
-    return fmean(arm.success_rate for arm in group), -fmean(errors)
+    return fmean(arm.success_rate for arm in group), -_error(group)
+
+
+def _error(group: Sequence[Arm]) -> float:
+    """Held-out error on changed patches of a sound group, averaged over its arms."""
+    return fmean(arm.measurement.changed for arm in group if arm.measurement)
 
 
 def _write(path: Path, carrier: Any) -> None:
@@ -403,12 +423,15 @@ def _sweep(data: Mapping[str, Any]) -> SweepResults:
             "control": _arm(data["control"]),
             "arms": tuple(_arm(arm) for arm in data["arms"]),
             "exploration": Exploration(**data["exploration"]),
-            "confirmation": _confirmation(data["confirmation"]) if data["confirmation"] else None,
+            "confirmation": _confirmation(data["confirmation"]),
+            "chosen": _confirmation(data.get("chosen")),
         }
     )
 
 
-def _confirmation(data: Mapping[str, Any]) -> Confirmation:
+def _confirmation(data: Mapping[str, Any] | None) -> Confirmation | None:
+    if data is None:
+        return None
     arms = tuple(_arm(arm) for arm in data["arms"])
     return Confirmation(**{**data, "control": _outcomes(data["control"]), "arms": arms})
 

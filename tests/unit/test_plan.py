@@ -90,7 +90,7 @@ def test_a_confirmation_starts_where_neither_search_nor_exploration_has_been() -
         assert fresh[task] == tuple(range(8, 33)) and not {(task, state) for state in fresh[task]} & used
     upwards = config(*settings, "evaluation.confirm_first_init_state=20")
     assert fresh_init_states(upwards, plan_unit(upwards))["push"] == (*range(20, 40), *range(8, 13))
-    assert "confirmation 100 episodes from fresh initial states" in describe(given)
+    assert "confirmation 150 episodes from fresh initial states" in describe(given)
     assert "confirmation none" in describe(config())
 
 

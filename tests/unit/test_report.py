@@ -139,8 +139,23 @@ def test_confirmed_gain_is_the_headline(tmp_path: Path) -> None:
     assert headline(findings).startswith("Adaptation helps, confirmed on fresh initial states: ")
     assert [findings.name(each) for each in findings.having("gain")] == ["lr 0.0003, 16 steps"]
     words = bare_page(results)
-    assert "Does the best arm hold on fresh initial states?" in words
+    assert "Does it hold on fresh initial states?" in words
     assert "On 120 fresh initial states lr 0.0003, 16 steps makes +" in words and "a confirmed gain" in words
+
+
+def test_the_acceptance_rules_choice_is_shown_beside_the_best(tmp_path: Path) -> None:
+    results = make_results(tmp_path, effect=0.5, media=False, failed=False, confirmed=0.2, chosen=-0.2)
+    assert [
+        len(judge(each).again) for each in (results, dataclasses.replace(results, chosen=results.confirmation))
+    ] == [
+        2,
+        1,
+    ]
+    words = bare_page(results)
+    assert "which counts no successes, chooses lr 0.0003, 4 steps: on the same fresh initial states −" in words
+    assert "chosen by the acceptance rule" in words
+    alone = bare_page(dataclasses.replace(results, chosen=results.confirmation))
+    assert "chooses the same arm" in alone and "chosen by the acceptance rule" not in alone
 
 
 def test_gain_that_fresh_states_do_not_show_is_none(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from synthetic_results import make_results
@@ -71,6 +72,17 @@ def test_failed_ended_and_rejected_groups_are_never_the_best(results: SweepResul
     assert replace(results, arms=(*failed, *half)).best_group == half
 
 
+def test_the_rules_choice_is_the_accepted_group_of_lowest_error(results: SweepResults) -> None:
+    def measured(changed: float, steps: int, **facts: Any) -> Arm:
+        return arm(2, changed=changed, steps=steps, **facts)
+
+    low, lower = measured(0.2, 4), measured(0.1, 8)
+    lowest = measured(0.05, 16, acceptance="the policy drifted")
+    half = (measured(0.01, 32, seed=0), measured(0.01, 32, seed=1, acceptance="the policy drifted"))
+    assert replace(results, arms=(low, lower, lowest, *half)).chosen_group == (lower,)
+    assert replace(results, arms=(lowest, *half)).chosen_group == ()
+
+
 def test_confirmation_and_longest_members_count_as_spent_time(results: SweepResults) -> None:
     arms = (arm(1, learn_seconds=1.0), arm(1, steps=8, learn_seconds=2.0), arm(1, seed=1, learn_seconds=1.0))
     confirmed = Confirmation(
@@ -80,6 +92,8 @@ def test_confirmation_and_longest_members_count_as_spent_time(results: SweepResu
     after = replace(results, arms=arms, confirmation=confirmed).seconds
     assert before["learn"] == after["learn"] == 3.0
     assert after["simulate"] - before["simulate"] == pytest.approx(12.0)
+    both = replace(results, arms=arms, confirmation=confirmed, chosen=confirmed)
+    assert both.seconds == after, "the same arm chosen twice is run once"
 
 
 def test_an_arm_of_other_episodes_and_a_sweep_without_control_are_refused(results: SweepResults) -> None:
@@ -89,5 +103,7 @@ def test_an_arm_of_other_episodes_and_a_sweep_without_control_are_refused(result
         replace(kept, arms=(replace(sound, outcomes=sound.outcomes[1:]),))
     with pytest.raises(ResultsError, match="the control has taken 4 steps"):
         replace(kept, control=sound)
-    with pytest.raises(ResultsError, match="the confirmation"):
-        replace(kept, confirmation=Confirmation(control=control.outcomes[1:], arms=(sound,)))
+    other = Confirmation(control=control.outcomes[1:], arms=(sound,))
+    for field in ("confirmation", "chosen"):
+        with pytest.raises(ResultsError, match="the confirmation"):
+            replace(kept, **{field: other})

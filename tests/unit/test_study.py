@@ -20,6 +20,8 @@ from worldagen.study.words import sentences
 
 EFFECTS = {"unshifted": 0.0, "camera_half": 0.3, "friction": -0.3}
 """Of the confirmed arm."""
+CHOSEN = {"unshifted": None, "camera_half": -0.2, "friction": 0.0}
+"""Of the acceptance rule's choice."""
 
 
 def setting(folder: Path, name: str) -> SweepResults:
@@ -31,6 +33,7 @@ def setting(folder: Path, name: str) -> SweepResults:
         failed=name == "friction",
         methods=("plain", "anchored"),
         confirmed=EFFECTS[name],
+        chosen=CHOSEN[name],
     )
     config = {**results.config, "env": {**results.config["env"], "shifts": shifts}}
     return dataclasses.replace(results, config=config)
@@ -102,6 +105,23 @@ def test_confirmations_are_corrected_over_settings(study: Study) -> None:
     assert ps["camera_half"].p_corrected >= ps["camera_half"].p
     assert [each.name for each in study.confirmed_as(better=True)] == ["camera_half"]
     assert [each.name for each in study.confirmed_as(better=False)] == ["friction"]
+
+
+def test_correction_is_for_everything_that_fresh_states_tested(study: Study, results: dict[str, SweepResults]) -> None:
+    alone = summarise("calvin", {name: dataclasses.replace(each, chosen=None) for name, each in results.items()})
+    few, many = (next(each for each in made.settings if each.name == "friction").confirmed for made in (alone, study))
+    assert few and many and many.difference.p_corrected >= few.difference.p_corrected > few.difference.p
+
+
+def test_the_acceptance_rules_choice_is_told(study: Study) -> None:
+    assert study.chosen_together and study.chosen_together.episodes == 2 * 120
+    said = " ".join(sentences(study))
+    assert "To adapt by what the acceptance rule chooses, without counting successes, changes it by −" in said
+    assert "Of 2 accepted arms that fresh initial states tested, 1 lost more than that (camera_half −" in said
+    made = document(study, {}, [], "python pipelines/study.py")
+    assert row(made, "On fresh", "camera_half")[2] == "best"
+    table = next(part for each in made.sections if each.title.startswith("On fresh") for part in each.parts)
+    assert isinstance(table, Table) and [cells[2] for cells in table.rows].count("rule's choice") == 2
 
 
 def test_all_settings_together_are_one_comparison(study: Study) -> None:

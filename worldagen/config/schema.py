@@ -295,7 +295,7 @@ class TTTConfig:
     0 never stops."""
     accept: bool = False
     """Use only adapters that pass the acceptance rule (`accept_gain`, `accept_drift`), else the base."""
-    accept_drift: float = positive(0.05)
+    accept_drift: float = positive(0.01)
     """Highest `arm_drift` (mean absolute change of the arm actions, which lie in [-1, 1]) that is accepted."""
     accept_gain: float = at_least_zero(0.0)
     """Relative reduction of the held-out error of changing patches that an accepted adapter must exceed."""
@@ -336,8 +336,8 @@ class EvaluationConfig:
     step_limit: int = positive(200)
     """Control steps after which an episode has failed."""
     confirm_episodes: int = at_least_zero(0)
-    """Fresh initial states of each task on which a sweep compares its best group with the control once more: states
-    that neither its search nor its exploration uses. 0: no confirmation."""
+    """Fresh initial states of each task, used by neither search nor exploration, on which a sweep compares its best
+    group, and the acceptance rule's choice, with the control once more. 0: no confirmation."""
     confirm_first_init_state: int = at_least_zero(500)
     """Fresh initial states are taken from here upwards, and from those below where a task has too few."""
     adapter: str = ""

@@ -81,7 +81,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Confirmed:
-    """The best budget of the search once more, on initial states that the search has not seen."""
+    """A budget of the search once more, on initial states that the search has not seen."""
 
     finding: Finding
     """Of the search."""
@@ -103,6 +103,9 @@ class Findings:
     smallest_difference: float | None
     """Smallest true difference that a sweep of this size finds in 4 of 5 repeats; None if there is none."""
     confirmed: Confirmed | None
+    """The best budget."""
+    chosen: Confirmed | None
+    """The one that the acceptance rule chooses; often the same."""
 
     @property
     def everything(self) -> tuple[Finding, ...]:
@@ -123,6 +126,13 @@ class Findings:
         """The adapted budget of highest success, as the results have it."""
         best = self.results.best
         return next((each for each in self.compared if best and same_budget(each.arm, best)), None)
+
+    @property
+    def again(self) -> tuple[Confirmed, ...]:
+        """What was run on fresh initial states, each budget once: the best, then the acceptance rule's choice."""
+        best, chosen = self.confirmed, self.chosen
+        other = chosen if chosen and not (best and best.finding is chosen.finding) else None
+        return tuple(each for each in (best, other) if each)
 
     @property
     def best_world_model(self) -> Finding | None:
@@ -200,7 +210,8 @@ def judge(results: SweepResults) -> Findings:
         control=_finding((results.control,), None, results),
         arms=tuple(found),
         smallest_difference=smallest_difference(differences),
-        confirmed=_confirmed(results.confirmation, found) if results.confirmation else None,
+        confirmed=_confirmed(results.confirmation, found),
+        chosen=_confirmed(results.chosen, found),
     )
 
 
@@ -260,7 +271,9 @@ def _verdict(arms: Sequence[Arm], difference: PairedDifference | None, confirmat
     return "candidate" if difference.value > 0 else "harm"
 
 
-def _confirmed(confirmation: Confirmation, found: Sequence[Finding]) -> Confirmed:
+def _confirmed(confirmation: Confirmation | None, found: Sequence[Finding]) -> Confirmed | None:
+    if confirmation is None:
+        return None
     finding = next(each for each in found if same_budget(each.arm, confirmation.arms[0]))
     difference = _compare(confirmation.arms, confirmation.control)
     return Confirmed(

@@ -20,7 +20,7 @@ from worldagen.models import checkpoint
 from worldagen.report.figures import Picture, draw
 from worldagen.report.findings import Finding, Findings, judge, method_name
 from worldagen.report.rule import TOLERATED, predictors, record
-from worldagen.report.words import confirmation, headline, p_value, points, predictors_in_words, statements
+from worldagen.report.words import choice, confirmation, headline, p_value, points, predictors_in_words, statements
 from worldagen.results import SweepResults
 
 PACKAGES = ("worldagen", "torch", "ray", "mlflow", "transformers", "peft", "numpy", "scipy", "statsmodels")
@@ -91,6 +91,7 @@ def render(findings: Findings, pictures: Mapping[str, Picture], run_dir: Path) -
         tolerated=TOLERATED,
         predictors=predictors_in_words(found) if (found := predictors([findings])) else [],
         confirmation=confirmation(findings),
+        choice=choice(findings),
         per_task=[(each, per_task(each, results.tasks)) for each in told_per_task(findings)],
         seconds=seconds,
         total_seconds=sum(value for _, value in seconds),

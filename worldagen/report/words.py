@@ -41,6 +41,7 @@ def statements(findings: Findings) -> list[str]:
     said = [
         _power(findings),
         confirmation(findings),
+        choice(findings),
         _best_budget(findings),
         _world_model(findings),
         rule_in_words(findings),
@@ -79,6 +80,19 @@ def confirmation(findings: Findings) -> str:
     return (
         f"On {again.control.episodes} fresh initial states {findings.name(again.finding)} makes "
         f"{interval(again.difference)}, p {p_value(again.difference.p)} (one comparison; {power}): {ending}."
+    )
+
+
+def choice(findings: Findings) -> str:
+    """What fresh initial states said of the budget that the acceptance rule chooses; empty when there were none."""
+    again = findings.chosen
+    if again is None:
+        return ""
+    if len(findings.again) == 1 and findings.confirmed:
+        return "The acceptance rule, which counts no successes, chooses the same arm."
+    return (
+        f"The acceptance rule, which counts no successes, chooses {findings.name(again.finding)}: on the same fresh "
+        f"initial states {interval(again.difference)}, p {p_value(again.difference.p)}."
     )
 
 

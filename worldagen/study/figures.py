@@ -18,19 +18,25 @@ _COLUMNS = 4
 
 
 def confirmations(study: Study, theme: Theme) -> Figure:
-    """Paired difference on fresh initial states, a row for each setting and one for all together."""
-    rows = [(each.name, each.confirmed.difference) for each in study.confirmed if each.confirmed]
-    if study.together and len(rows) > 1:
-        rows.append(("all settings", study.together))
+    """Paired difference on fresh initial states, a row for each setting and one for all together; the best arm, and
+    below it the acceptance rule's choice where that is another."""
+    rows = [
+        (each.name if number == 0 else "", again.difference, "o" if again is each.confirmed else "s")
+        for each in study.settings
+        for number, again in enumerate(each.again)
+    ]
+    if study.together and len(study.confirmed) > 1:
+        rows.append(("all settings", study.together, "o"))
+        rows += [("", study.chosen_together, "s")] if study.chosen_together else []
     figure = Figure(figsize=(WIDE, 1.1 + 0.32 * len(rows)))
     axes = figure.add_subplot()
     axes.axvline(0, color=theme.text, linewidth=1)
-    for row, (_, found) in enumerate(rows):
+    for row, (_, found, marker) in enumerate(rows):
         colour = theme.neutral if not found.distinguishable else theme.gain if found.value > 0 else theme.harm
         axes.plot([found.low, found.high], [row, row], color=colour, linewidth=2)
         fill = colour if found.distinguishable else theme.background
-        axes.plot(found.value, row, "o", markersize=8, markerfacecolor=fill, markeredgecolor=colour, mew=1.8)
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows], color=theme.text)
+        axes.plot(found.value, row, marker, markersize=8, markerfacecolor=fill, markeredgecolor=colour, mew=1.8)
+    axes.set_yticks(range(len(rows)), [name for name, *_ in rows], color=theme.text)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value)))
     axes.grid(axis="x")

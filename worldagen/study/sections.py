@@ -71,13 +71,13 @@ def _confirmation(study: Study, pictures: Mapping[str, Picture]) -> Section | No
     if not study.confirmed:
         return None
     rows = []
-    for each in study.confirmed:
-        again = each.confirmed
-        assert again
+    for each, again in study.again:
+        why = (again is each.confirmed) * ["best"] + (again is each.chosen) * ["rule's choice"]
         rows.append(
             (
                 each.name,
                 each.findings.name(again.finding),
+                ", ".join(why),
                 "accepts" if again.finding.accepted else "rejects",
                 interval(again.finding.difference) if again.finding.difference else NONE,
                 _rate(again.control),
@@ -89,10 +89,14 @@ def _confirmation(study: Study, pictures: Mapping[str, Picture]) -> Section | No
             )
         )
     header = (
-        "setting", "best arm of the search", "rule", "in the search", "control, fresh", "arm, fresh", "difference", "p",
+        "setting", "arm", "because", "rule", "in the search", "control, fresh", "arm, fresh", "difference", "p",
         "p, Holm", "finds",
     )  # fmt: skip
-    note = "Holm: over the settings. Finds: smallest true difference found in four of five repeats, uncorrected."
+    note = (
+        "Best: of the search, which counts successes. Rule's choice: of the arms that the acceptance rule accepts, the "
+        "one of lowest held-out error. Holm: over this table. Finds: smallest true difference found in four of five "
+        "repeats, uncorrected."
+    )
     return Section("On fresh initial states", (*_plot("confirmations", pictures), Table(header, tuple(rows), note)))
 
 
@@ -106,7 +110,7 @@ def _search(study: Study, pictures: Mapping[str, Picture]) -> Section:
     )  # fmt: skip
     note = (
         "Points to the control with 95 % intervals, not corrected for having picked the best and the worst of several. "
-        "A gain is one by the setting's own confirmation; above it is corrected for the number of settings. "
+        "A gain is one by the setting's own confirmation; above it is corrected for their number. "
         "Largest harmless budget: the most steps at the highest learning rate at which no arm of the method was worse "
         "than the control beyond noise; with few episodes noise hides much."
     )
@@ -272,7 +276,7 @@ def _plot(name: str, pictures: Mapping[str, Picture]) -> tuple[Plot, ...]:
 
 CAPTIONS = {
     "confirmations": "The best arm of each search against the control on fresh initial states, 95 % intervals. Filled: "
-    "distinguishable from zero after Holm over the settings.",
+    "distinguishable from zero after Holm over all of them. Square: the acceptance rule's choice, where it is another.",
     "success": "Change of success over TTT steps in the search, a line for each way to adapt.",
     "error": "Change of the held-out world-model error over TTT steps, a line for each way to adapt.",
     "tradeoff": "Change of success against change of the world-model error and against policy drift, a dot for each "

@@ -9,9 +9,9 @@ import numpy as np
 
 from worldagen.evaluation import statistics
 from worldagen.evaluation.statistics import PairedDifference
-from worldagen.report.findings import Confirmed, Finding, Findings, judge, smallest_difference
+from worldagen.report.findings import Confirmed, Finding, Findings, judge
 from worldagen.report.rule import Record, record
-from worldagen.results import Group, SweepResults
+from worldagen.results import Confirmation, Group, SweepResults
 
 SEEN = ("camera", "light", "colour")
 """Shifts that cameras see: what a world model is asked to make up for."""
@@ -23,8 +23,21 @@ class SettingFindings:
 
     name: str
     findings: Findings
-    confirmed: Confirmed | None
-    """Its p corrected over the settings."""
+    again: tuple[Confirmed, ...]
+    """What was run on fresh initial states; its p corrected over all that the study ran there."""
+
+    @property
+    def confirmed(self) -> Confirmed | None:
+        """The best budget of the search there."""
+        return self._there(self.findings.confirmed)
+
+    @property
+    def chosen(self) -> Confirmed | None:
+        """The acceptance rule's choice there; None where it chose none, so that the base stays."""
+        return self._there(self.findings.chosen)
+
+    def _there(self, wanted: Confirmed | None) -> Confirmed | None:
+        return next((each for each in self.again if wanted and each.finding is wanted.finding), None)
 
     @property
     def shifts(self) -> dict[str, float]:
@@ -79,9 +92,9 @@ class Study:
     name: str
     settings: tuple[SettingFindings, ...]
     together: PairedDifference | None
-    """Search, then confirm, over all settings as one comparison; None without confirmations."""
-    together_smallest: float | None
-    """Smallest true difference that this one comparison finds in 4 of 5 repeats."""
+    """Search, then adapt by its best budget: over all settings as one comparison; None without confirmations."""
+    chosen_together: PairedDifference | None
+    """Adapt by the acceptance rule's choice where there is one: likewise."""
     budgets: tuple[Budget, ...]
     """The budgets that every setting evaluated, by method, exploration, learning rate, rank and steps."""
 
@@ -103,6 +116,11 @@ class Study:
         """The settings that have been confirmed."""
         return tuple(each for each in self.settings if each.confirmed)
 
+    @property
+    def again(self) -> list[tuple[SettingFindings, Confirmed]]:
+        """All that was run on fresh initial states."""
+        return [(each, again) for each in self.settings for again in each.again]
+
     def confirmed_as(self, better: bool) -> tuple[SettingFindings, ...]:
         """Settings whose confirmation differs from zero after the correction, to one side."""
         return tuple(
@@ -121,25 +139,23 @@ class Study:
 def summarise(name: str, results: Mapping[str, SweepResults]) -> Study:
     """Judge every sweep of a study, and all of them together. Raises ValueError as `judge` does."""
     findings = {setting: judge(found) for setting, found in results.items()}
-    again = {setting: each.confirmed for setting, each in findings.items() if each.confirmed}
-    corrected = statistics.holm([each.difference for each in again.values()])
-    confirmed = {
-        setting: replace(each, difference=difference)
-        for (setting, each), difference in zip(again.items(), corrected, strict=True)
-    }
-    together = _together(list(results.values()))
+    corrected = iter(statistics.holm([again.difference for each in findings.values() for again in each.again]))
+    settings = [
+        SettingFindings(setting, each, tuple(replace(again, difference=next(corrected)) for again in each.again))
+        for setting, each in findings.items()
+    ]
     return Study(
         name=name,
-        settings=tuple(SettingFindings(setting, each, confirmed.get(setting)) for setting, each in findings.items()),
-        together=together,
-        together_smallest=smallest_difference([together]) if together else None,
+        settings=tuple(settings),
+        together=_together([each.confirmation for each in results.values()]),
+        chosen_together=_together([each.chosen for each in results.values()]),
         budgets=_budgets(list(findings.values())),
     )
 
 
-def _together(results: list[SweepResults]) -> PairedDifference | None:
-    """The confirmations' episodes in a row: what one gets who searches and adapts, whatever the setting."""
-    again = [each.confirmation for each in results if each.confirmation]
+def _together(confirmations: list[Confirmation | None]) -> PairedDifference | None:
+    """The confirmations' episodes in a row: what one gets who adapts so, whatever the setting."""
+    again = [each for each in confirmations if each]
     if not again:
         return None
     changes = [statistics.changes([arm.outcomes for arm in each.arms], each.control) for each in again]

@@ -1,6 +1,7 @@
 """What a study found, in sentences that its numbers support."""
 
-from worldagen.report.findings import method_name
+from worldagen.evaluation.statistics import PairedDifference
+from worldagen.report.findings import Confirmed, method_name, smallest_difference
 from worldagen.report.rule import TOLERATED, mean_difference, predictors
 from worldagen.report.words import interval, p_value, predictors_in_words
 from worldagen.study.summary import Study
@@ -31,20 +32,29 @@ def _gains(study: Study) -> list[str]:
         name = each.findings.name(each.confirmed.finding)
         said.append(f"{each.name}: {interval(each.confirmed.difference)} by {name}")
     lost = f" It harms in {len(worse)} ({', '.join(each.name for each in worse)})." if worse else ""
-    return [("; ".join(said) + f" (p < 0.05 after Holm over the {len(confirmed)} settings).") + lost]
+    return [("; ".join(said) + f" (p < 0.05 after Holm over the {len(study.again)} comparisons there).") + lost]
 
 
 def _all_together(study: Study) -> list[str]:
-    found, size = study.together, study.together_smallest
-    if not found or len(study.confirmed) < 2:
-        return []
+    said = []
+    if study.together and len(study.confirmed) > 1:
+        said.append(f"All settings together, to search and then adapt changes success by {_together(study.together)}.")
+    if study.chosen_together and sum(each.chosen is not None for each in study.settings) > 1:
+        said.append(
+            "To adapt by what the acceptance rule chooses, without counting successes, changes it by "
+            f"{_together(study.chosen_together)}."
+        )
+    return said
+
+
+def _together(found: PairedDifference) -> str:
+    size = smallest_difference([found])
     power = f"it would find {100 * size:.1f} points in four of five repeats" if size else "too few to find anything"
     verdict = "" if found.distinguishable else ", not distinguishable from zero"
-    return [
-        f"All settings together, to search and then adapt changes success by {fine(found.value)} points "
-        f"[{fine(found.low)}, {fine(found.high)}] (p {p_value(found.p)}{verdict}; {found.episodes} paired episodes; "
-        f"{power})."
-    ]
+    return (
+        f"{fine(found.value)} points [{fine(found.low)}, {fine(found.high)}] (p {p_value(found.p)}{verdict}; "
+        f"{found.episodes} paired episodes; {power})"
+    )
 
 
 def _over_settings(study: Study) -> list[str]:
@@ -72,8 +82,9 @@ def _rule(study: Study) -> list[str]:
     found = study.rule
     if not found.accepted:
         return []
-    accepted = [each for each in study.confirmed if each.confirmed and each.confirmed.finding.accepted]
-    lost = [each for each in accepted if each.confirmed and each.confirmed.difference.value < -TOLERATED]
+    tested = [(each, again) for each, again in study.again if again.finding.accepted]
+    lost = [f"{each.name} {interval(again.difference)}" for each, again in tested if _losing(again)]
+    proven = [again for _, again in tested if again.difference.low > -TOLERATED]
     said = (
         f"The acceptance rule accepts {len(found.accepted)} of {len(study.compared)} arms, on average "
         f"{fine(mean_difference(found.accepted))} points; {len(found.losing)} of them were seen to lose more than "
@@ -81,9 +92,17 @@ def _rule(study: Study) -> list[str]:
         f"{len(found.harmful)} harm beyond noise. It averts {len(found.averted)} of "
         f"{len(found.averted) + len(found.harmful)} harms."
     )
-    if accepted:
-        said += f" Of {len(accepted)} accepted arms that fresh initial states tested, {len(lost)} lost more than that."
+    if tested:
+        listed = f" ({', '.join(lost)})" if lost else ""
+        said += (
+            f" Of {len(tested)} accepted arms that fresh initial states tested, {len(lost)} lost more than that{listed},"
+            f" {len(proven)} are shown at 95 % to lose less."
+        )
     return [said]
+
+
+def _losing(again: Confirmed) -> bool:
+    return again.difference.value < -TOLERATED
 
 
 def _reductions(study: Study) -> list[str]:

@@ -1,4 +1,7 @@
-"""The best of many arms is partly the luckiest: before it is called a gain it meets the control on fresh episodes."""
+"""The best of many arms is partly the luckiest: before it is called a gain it meets the control on fresh episodes.
+
+So does the one that the acceptance rule chooses, which is what adaptation without counting successes gets.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -43,7 +43,7 @@ class Forecast:
     evaluated: int
     """Evaluation episodes of all arms and of the videos."""
     confirmed: int
-    """Episodes of the confirmation."""
+    """Episodes of the confirmation: the control's, the best group's and those of the acceptance rule's choice."""
     step_limit: int
     """Control steps of an evaluation episode, at most."""
 
@@ -60,7 +60,7 @@ def forecast(config: Config, unit: Unit) -> Forecast:
         explored=max(config.explore.episodes) + config.explore.heldout_episodes,
         per_arm=len(specs),
         evaluated=arms * len(specs) + 2 * min(evaluation.videos, len(specs)),
-        confirmed=len(unit.tasks) * evaluation.confirm_episodes * (1 + len(axes(config)["seed"])),
+        confirmed=len(unit.tasks) * evaluation.confirm_episodes * (1 + 2 * len(axes(config)["seed"])),
         step_limit=specs[0].step_limit,
     )
 
@@ -81,7 +81,7 @@ def describe(config: Config) -> str:
         + (f", hopeless ones ended earlier by {config.ttt.asha}" if config.ttt.asha else ""),
         "arms": f"{found.arms}: the control, and each trial after {_listed(counts)} steps",
         "evaluation": f"{found.evaluated} episodes of at most {found.step_limit} steps ({found.per_arm} in each arm)",
-        "confirmation": f"{found.confirmed} episodes from fresh initial states: the best group and the control"
+        "confirmation": f"{found.confirmed} episodes from fresh initial states: control, best group, the rule's choice"
         if found.confirmed
         else "none (evaluation.confirm_episodes=0)",
         "storage": f"about {_storage(config, found) / 1e6:.0f} MB",

@@ -66,7 +66,8 @@ def run_sweep(
             log_arm(setting, tracked, tracked.run_id, control)
             ends = run_trials(setting, pool, tracked)
             results = gather(setting, control, ends)
-            results = replace(results, confirmation=confirm(setting, pool, results.best_group))
+            best, chosen = (confirm(setting, pool, group) for group in (results.best_group, results.chosen_group))
+            results = replace(results, confirmation=best, chosen=chosen)
             results = film(setting, pool, results)
             _log_pool(tracked, pool, "evaluation")
             return results
