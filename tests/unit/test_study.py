@@ -117,7 +117,7 @@ def test_the_acceptance_rules_choice_is_told(study: Study) -> None:
     assert study.chosen_together and study.chosen_together.episodes == 2 * 120
     said = " ".join(sentences(study))
     assert "To adapt by what the acceptance rule chooses, without counting successes, changes it by −" in said
-    assert "Of 2 accepted arms that fresh initial states tested, 1 lost more than that (camera_half −" in said
+    assert "Fresh initial states tested 2 accepted arms: 1 lost more than that (camera_half −" in said
     made = document(study, {}, [], "python pipelines/study.py")
     assert row(made, "On fresh", "camera_half")[2] == "best"
     table = next(part for each in made.sections if each.title.startswith("On fresh") for part in each.parts)

@@ -95,8 +95,8 @@ def _rule(study: Study) -> list[str]:
     if tested:
         listed = f" ({', '.join(lost)})" if lost else ""
         said += (
-            f" Of {len(tested)} accepted arms that fresh initial states tested, {len(lost)} lost more than that{listed},"
-            f" {len(proven)} are shown at 95 % to lose less."
+            f" Fresh initial states tested {len(tested)} accepted arms: {len(lost)} lost more than that{listed}, "
+            f"{len(proven)} are shown at 95 % to lose less."
         )
     return [said]
 
