@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+from worldagen.arms import Outcome
 from worldagen.cli import main
 from worldagen.cluster import connect
 from worldagen.config import Config, ConfigError
@@ -14,7 +15,6 @@ from worldagen.evaluation.episodes import evaluate, evaluated_tasks, evaluation_
 from worldagen.evaluation.protocols import describe_protocol
 from worldagen.evaluation.statistics import ALPHA, Rate, paired_difference, rate
 from worldagen.models import checkpoint
-from worldagen.results import Outcome
 from worldagen.rollout.inference import start_servers
 from worldagen.rollout.pool import Pool
 from worldagen.run_folder import open_run_folder

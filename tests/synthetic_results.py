@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from worldagen.arms import Arm, CurvePoint, Measurement, Outcome
 from worldagen.config import Config, to_dict
-from worldagen.results import Arm, Confirmation, CurvePoint, Exploration, Measurement, Outcome, SweepResults
+from worldagen.results import Confirmation, Exploration, SweepResults
 from worldagen.tracking.video import write_mp4
 
 TASKS = ("turn_on_the_stove", "open_the_middle_drawer_of_the_cabinet", "put_the_bowl_on_the_plate")

@@ -19,10 +19,11 @@ from mlflow.tracking import MlflowClient
 from pipelines import evaluate, ttt_sweep
 from tests.conftest import ROOT
 from tests.fake_suite import SUITE
+from worldagen.arms import Arm
 from worldagen.config import load
 from worldagen.models import checkpoint
 from worldagen.models.worldagen import WorldAgen
-from worldagen.results import Arm, SweepResults
+from worldagen.results import SweepResults
 
 pytestmark = [pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(900)]
 

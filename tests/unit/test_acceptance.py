@@ -2,8 +2,8 @@
 
 import pytest
 
+from worldagen.arms import Measurement
 from worldagen.config.schema import TTTConfig
-from worldagen.results import Measurement
 from worldagen.ttt.acceptance import verdict
 
 RULE = TTTConfig(accept_drift=0.05, accept_gain=0.1)

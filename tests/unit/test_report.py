@@ -9,6 +9,7 @@ import pytest
 from synthetic_results import TASKS, make_results
 
 from pipelines import report as pipeline
+from worldagen.arms import ResultsError
 from worldagen.config import Config, ConfigError
 from worldagen.report import figures
 from worldagen.report.figures import draw
@@ -17,7 +18,7 @@ from worldagen.report.page import clips, duration, number, render, write_report
 from worldagen.report.panels import apart
 from worldagen.report.rule import predictors, record
 from worldagen.report.words import headline, statements
-from worldagen.results import ResultsError, SweepResults
+from worldagen.results import SweepResults
 
 METRICS = {"validation/image_changed": 0.1234, "validation/copy_changed": 0.243}
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from synthetic_results import make_results
 
-from worldagen.results import Arm, Confirmation, CurvePoint, Group, Measurement, Outcome, ResultsError, SweepResults
+from worldagen.arms import Arm, CurvePoint, Group, Measurement, Outcome, ResultsError
+from worldagen.results import Confirmation, SweepResults
 
 MEASURED = Measurement(all=0.1, changed=0.2, copy_all=0.1, copy_changed=0.3, changed_fraction=0.5)
 

@@ -7,6 +7,7 @@ from scipy.special import xlogy
 from scipy.stats import spearmanr, ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
+from worldagen.arms import Outcome
 from worldagen.evaluation.correlation import rank_correlation
 from worldagen.evaluation.statistics import (
     compare,
@@ -17,7 +18,6 @@ from worldagen.evaluation.statistics import (
     rate,
     smallest_detectable_difference,
 )
-from worldagen.results import Outcome
 
 
 def outcomes(pattern: str, task: str = "turn_on_the_stove") -> tuple[Outcome, ...]:

@@ -10,8 +10,8 @@ import pytest
 from ray.tune.experiment import Trial
 
 from tests.fake_suite import SUITE
+from worldagen.arms import Arm, Measurement
 from worldagen.config import load
-from worldagen.results import Arm, Measurement
 from worldagen.sweep.arm import Setting, run_arm, run_control
 from worldagen.sweep.confirmation import confirm
 from worldagen.sweep.halving import Halving

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from tests.unit.test_learner import HOW, SENTENCES, SMALL, moving
+from worldagen.arms import Measurement
 from worldagen.config import schema
 from worldagen.config.schema import TTTConfig
 from worldagen.data import trajectories
 from worldagen.models import adapter, checkpoint
 from worldagen.models.weights import fingerprint
 from worldagen.models.worldagen import WorldAgen
-from worldagen.results import Measurement
 from worldagen.ttt.acceptance import verdict
 from worldagen.ttt.job import AdaptationJob, SnapshotMaker
 from worldagen.ttt.learner import NAME, AdaptationError, Learner

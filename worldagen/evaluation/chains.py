@@ -7,8 +7,8 @@ import numpy as np
 from scipy.stats import ttest_rel
 from statsmodels.stats.proportion import proportion_confint
 
+from worldagen.arms import Outcome
 from worldagen.evaluation.statistics import ALPHA, Rate, success_rate
-from worldagen.results import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)

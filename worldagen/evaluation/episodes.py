@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from worldagen.arms import Outcome
 from worldagen.config import Config, ConfigError
 from worldagen.envs.experts import expert_tasks
 from worldagen.envs.suites import check_tasks, task_infos
 from worldagen.evaluation.drawn_chains import check_chains, drawn_chain_specs
 from worldagen.evaluation.protocols import find_protocol, protocol_specs
-from worldagen.results import Outcome
 from worldagen.rollout.pool import Pool
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
 

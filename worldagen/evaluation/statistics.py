@@ -17,7 +17,7 @@ from scipy.stats import binom, bootstrap, norm, permutation_test
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from worldagen.results import Outcome
+from worldagen.arms import Outcome
 
 ALPHA = 0.05
 """Intervals hold 1 - ALPHA; a difference is distinguishable when its p, corrected for the number of arms, is below."""

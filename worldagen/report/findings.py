@@ -7,9 +7,10 @@ from functools import cached_property
 from statistics import fmean
 from typing import Literal
 
+from worldagen.arms import Arm, Group, Outcome
 from worldagen.evaluation import statistics
 from worldagen.evaluation.statistics import PairedDifference, Rate
-from worldagen.results import Arm, Confirmation, Group, Outcome, SweepResults
+from worldagen.results import Confirmation, SweepResults
 
 Verdict = Literal[
     "control",

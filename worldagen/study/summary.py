@@ -7,11 +7,12 @@ from statistics import fmean
 
 import numpy as np
 
+from worldagen.arms import Group
 from worldagen.evaluation import statistics
 from worldagen.evaluation.statistics import PairedDifference
 from worldagen.report.findings import Confirmed, Finding, Findings, judge
 from worldagen.report.rule import Record, record
-from worldagen.results import Confirmation, Group, SweepResults
+from worldagen.results import Confirmation, SweepResults
 
 SEEN = ("camera", "light", "colour")
 """Shifts that cameras see: what a world model is asked to make up for."""

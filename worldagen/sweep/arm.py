@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from worldagen.arms import Arm, TrialKey
 from worldagen.config import Config, content_key
 from worldagen.evaluation.episodes import evaluate, evaluation_specs
-from worldagen.results import Arm, TrialKey
 from worldagen.rollout.pool import Pool
 from worldagen.sweep.plan import Unit, step_counts, trials, way
 from worldagen.ttt.acceptance import verdict

@@ -6,8 +6,9 @@ So does the one that the acceptance rule chooses, which is what adaptation witho
 from collections.abc import Sequence
 from dataclasses import replace
 
+from worldagen.arms import Arm
 from worldagen.evaluation.episodes import evaluate, task_specs
-from worldagen.results import Arm, Confirmation
+from worldagen.results import Confirmation
 from worldagen.rollout.pool import Pool
 from worldagen.sweep.arm import Setting
 from worldagen.sweep.plan import fresh_init_states

@@ -7,7 +7,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler
 
-from worldagen.results import TrialKey
+from worldagen.arms import TrialKey
 from worldagen.sweep.arm import Setting, load_arm
 from worldagen.sweep.plan import step_counts
 from worldagen.sweep.trial import TIME_AXIS, metrics

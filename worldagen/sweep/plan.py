@@ -5,13 +5,13 @@ from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
+from worldagen.arms import TrialKey
 from worldagen.config import Config, ConfigError
 from worldagen.envs.suites import configured_shifts, task_infos
 from worldagen.evaluation.drawn_chains import runs_chains
 from worldagen.evaluation.episodes import evaluated_tasks, evaluation_specs, known_tasks
 from worldagen.models import checkpoint
 from worldagen.models.weights import CheckpointError
-from worldagen.results import TrialKey
 from worldagen.rollout.demos import available_init_states
 from worldagen.ttt.explore import exploration_specs
 from worldagen.ttt.methods import Adaptation, adaptation

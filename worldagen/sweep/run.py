@@ -15,10 +15,11 @@ import torch
 from ray import tune
 from ray.actor import ActorHandle
 
+from worldagen.arms import Arm, TrialKey
 from worldagen.config import Config, to_dict
 from worldagen.data import trajectories
 from worldagen.models import checkpoint
-from worldagen.results import Arm, Exploration, SweepResults, TrialKey
+from worldagen.results import Exploration, SweepResults
 from worldagen.rollout.inference import start_servers
 from worldagen.rollout.pool import Pool
 from worldagen.sweep.arm import Setting, failed_arm, load_arm, run_control, unmeasured_arm

@@ -5,7 +5,8 @@ from typing import Any
 
 from ray.tune import Callback
 
-from worldagen.results import Arm, CurvePoint, SweepResults, TrialKey
+from worldagen.arms import Arm, CurvePoint, TrialKey
+from worldagen.results import SweepResults
 from worldagen.sweep.arm import Setting, load_arm
 from worldagen.sweep.plan import step_counts
 from worldagen.sweep.trial import ERROR, TIME_AXIS, metrics

@@ -11,8 +11,8 @@ import torch
 from ray import tune
 from ray.tune import PlacementGroupFactory
 
+from worldagen.arms import Arm, TrialKey
 from worldagen.config import Config
-from worldagen.results import Arm, TrialKey
 from worldagen.rollout.pool import Pool
 from worldagen.sweep.arm import Setting, run_arm, run_control
 from worldagen.ttt.job import SnapshotMaker

@@ -2,8 +2,8 @@
 
 import math
 
+from worldagen.arms import Measurement
 from worldagen.config.schema import TTTConfig
-from worldagen.results import Measurement
 
 
 def verdict(ttt: TTTConfig, adapted: Measurement, control: Measurement) -> str:

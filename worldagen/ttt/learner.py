@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from worldagen.arms import CurvePoint, Measurement
 from worldagen.data.order import Mixture, batch_indices
 from worldagen.errors import WorldagenError
 from worldagen.models import adapter
@@ -20,7 +21,6 @@ from worldagen.models.losses import frame_patches, image_loss
 from worldagen.models.pixels import to_uint8, unpatchify
 from worldagen.models.precision import compute_type, computing
 from worldagen.models.worldagen import WorldAgen
-from worldagen.results import CurvePoint, Measurement
 from worldagen.ttt.anchor import anchor_loss, drawn_instructions
 from worldagen.ttt.features import ExploredBatch, ExploredWindows, act, imagine, imagine_and_act
 from worldagen.ttt.measure import Yardstick

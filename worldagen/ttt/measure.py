@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from worldagen.arms import Measurement
 from worldagen.models.losses import frame_patches, observation_errors
 from worldagen.models.worldagen import Output, WorldAgen
-from worldagen.results import Measurement
 from worldagen.ttt.features import ExploredBatch, ExploredWindows, imagine_and_act
 
 _WINDOWS_AT_ONCE = 32

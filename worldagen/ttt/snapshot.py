@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from worldagen.results import CurvePoint, Measurement
+from worldagen.arms import CurvePoint, Measurement
 
 SNAPSHOT_FILE = "snapshot.json"
 PREDICTIONS_FILE = "predictions.npz"
