@@ -10,7 +10,8 @@ import pytest
 
 FLOORS = [
     {"types", "errors", "atomic", "plain_pickle", "__init__"},
-    {"config", "results"},
+    {"config", "arms"},
+    {"results"},
     {"envs", "run_folder", "cluster", "cli"},
     {"models", "data"},
     {"tracking"},
