@@ -325,6 +325,9 @@ def test_several_folders_are_mixed_by_weight_and_each_holds_out_its_own(mixed: C
     assert [Path(e.path).parent.name for e in run.training] == ["trajectories"] * 22 + ["more"] * 4
     assert [Path(e.path).parent.name for e in run.held_out] == ["trajectories"] * 2 + ["more"] * 2
     pretraining.check_episodes(run)
+    few = plan(dataclasses.replace(mixed, pretrain=dataclasses.replace(mixed.pretrain, episodes_per_task=1)))
+    assert [Path(e.path).parent.name for e in few.training] == ["trajectories"] * 2 + ["more"] * 2
+    assert few.held_out == run.held_out and few.identity != run.identity
     other = plan(with_data(mixed, dict.fromkeys(mixed.pretrain.data, 1.0)))
     with pytest.raises(TrainingError, match=r"pretrain\.data\..*more was 3\.0, now 1\.0"):
         check_settings(run.state, run.identity, other.identity)

@@ -136,6 +136,17 @@ def test_hold_out_splits_each_task_and_ignores_order(tmp_path: Path) -> None:
         hold_out(episodes[:1], 0.3, seed=0)
 
 
+def test_fewer_training_episodes_are_among_more_and_leave_the_held_out_ones(tmp_path: Path) -> None:
+    for index in range(12):
+        save(make_trajectory(index, chunks=1, task="ab"[index % 2]), tmp_path / f"{index}.parquet")
+    episodes = find_demonstrations(tmp_path)
+    sizes = {most: hold_out(episodes, 0.3, seed=0, most=most) for most in (1, 3, 99)}
+    few, more, all_of_them = ({e.path for e in train} for train, _ in sizes.values())
+    assert few < more < all_of_them == {e.path for e in hold_out(episodes, 0.3, seed=0)[0]}
+    assert [e.spec.task for e in sizes[3][0]].count("a") == 3 and len(more) == 6
+    assert len({tuple(e.path for e in held) for _, held in sizes.values()}) == 1
+
+
 def test_episode_cache_stays_within_its_bound_and_what_does_not_fit_is_decoded_in_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,6 +180,9 @@ class PretrainConfig:
     """Weight of the next-observation loss."""
     data: dict[str, float] = field(default_factory=dict)
     """Folders of demonstration episodes and how often each is drawn relative to the others; empty means `demos_dir`."""
+    episodes_per_task: int = at_least_zero(0)
+    """Train on at most so many episodes of each task of each folder, to see what more would buy; the same are held out
+    whatever the number. 0: on all."""
     validation_fraction: float = 0.1
     """Share of the episodes of each task (of each folder) held out for validation."""
     validate_every: int = positive(100)

@@ -84,25 +84,28 @@ def check_alike(episodes: Sequence[TrajectoryInfo]) -> None:
 
 
 def hold_out(
-    episodes: Sequence[TrajectoryInfo], fraction: float, seed: int
+    episodes: Sequence[TrajectoryInfo], fraction: float, seed: int, most: int | None = None
 ) -> tuple[list[TrajectoryInfo], list[TrajectoryInfo]]:
     """Split into (training, held-out) episodes: of each task a `fraction`, at least one where the task has two or more.
 
-    An episode's rank depends on `seed` and its key only, so the order of `episodes` does not matter.
+    With `most` only so many of each task are left to train on; the held-out ones are the same whatever it is, and fewer
+    are among more. An episode's rank depends on `seed` and its key only, so the order of `episodes` does not matter.
     Raises DataError when nothing could be held out.
     """
     by_task: dict[str, list[TrajectoryInfo]] = {}
     for episode in episodes:
         by_task.setdefault(episode.spec.last_task, []).append(episode)
-    held: set[str] = set()
+    held, kept = set[str](), set[str]()
     for group in by_task.values():
         count = min(max(1, round(fraction * len(group))), len(group) - 1)
-        held.update(sorted((e.spec.key for e in group), key=lambda key: _rank(key, seed))[:count])
+        ranked = sorted((e.spec.key for e in group), key=lambda key: _rank(key, seed))
+        held.update(ranked[:count])
+        kept.update(ranked[count:][:most])
     if not held:
         raise DataError(
             f"cannot hold out validation episodes: every task has only one of the {len(episodes)} episodes; record more"
         )
-    return [e for e in episodes if e.spec.key not in held], [e for e in episodes if e.spec.key in held]
+    return [e for e in episodes if e.spec.key in kept], [e for e in episodes if e.spec.key in held]
 
 
 def _rank(key: str, seed: int) -> str:

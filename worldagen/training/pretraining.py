@@ -104,7 +104,8 @@ def plan(config: Config) -> Plan:
         )
     if config.pretrain.initial:
         _check_initial(config)
-    splits = [hold_out(source, config.pretrain.validation_fraction, config.seed) for source in sources]
+    fraction, most = config.pretrain.validation_fraction, config.pretrain.episodes_per_task or None
+    splits = [hold_out(source, fraction, config.seed, most) for source in sources]
     training, held_out = ([episode for split in splits for episode in split[part]] for part in (0, 1))
     windows = tuple(sum(episode.chunks for episode in split[0]) for split in splits)
     return Plan(config, folder, training, held_out, Mixture(windows, tuple(weights.values())))
