@@ -166,6 +166,18 @@ def test_rule_is_counted_over_all_settings(study: Study) -> None:
     assert every[-2] == f"{len(rule.averted)} of {len(rule.averted) + len(rule.harmful)}"
 
 
+def test_other_limits_are_told(study: Study) -> None:
+    made = document(study, {}, [], "python pipelines/study.py")
+    drifts = [each.measured("arm_drift") for each in study.compared if each.error_change < 0]
+    for limit in (0.01, 0.1):
+        found = row(made, "The acceptance rule", f"{limit:g}")
+        assert found[1] == f"{sum(drift <= limit for drift in drifts)} of {len(study.compared)}"
+    every = row(made, "The acceptance rule", "none")
+    assert every[1].startswith(f"{len(drifts)} of") and every[3] == "10", (
+        "of what has no limit all harms are let through"
+    )
+
+
 def test_harmless_budget_is_smaller_than_the_least_that_harms(study: Study) -> None:
     made = document(study, {}, [], "python pipelines/study.py")
     plain = row(made, "Which methods", "unshifted")

@@ -56,6 +56,12 @@ def record(compared: tuple[Finding, ...]) -> Record:
     )
 
 
+def within(compared: tuple[Finding, ...], drift: float) -> tuple[Finding, ...]:
+    """What the rule would accept if its limit were `drift`: evaluated budgets whose held-out error fell, and whose arm
+    drift is at most that (averages over the seeds)."""
+    return tuple(each for each in compared if each.error_change < 0 and each.measured("arm_drift") <= drift)
+
+
 def mean_difference(found: tuple[Finding, ...]) -> float:
     """Average change of success over budgets; there must be one."""
     return fmean(_difference(each) for each in found)

@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 
-from worldagen.evaluation.statistics import Rate
+from worldagen.evaluation.statistics import PairedDifference, Rate
 from worldagen.report.figures import Picture
 from worldagen.report.findings import Finding, method_name, steps
-from worldagen.report.rule import TOLERATED, mean_difference, predictors, record
+from worldagen.report.rule import TOLERATED, mean_difference, predictors, record, within
 from worldagen.report.words import correlation, interval, p_value
 from worldagen.study.document import Document, Plot, Section, Table
 from worldagen.study.summary import SettingFindings, Study
 from worldagen.study.words import fine, percent, sentences
 
 NONE = "–"
+LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1, math.inf)
+"""Limits on drift that are compared."""
 
 
 def document(study: Study, pictures: Mapping[str, Picture], waiting: Iterable[str], command: str) -> Document:
@@ -82,14 +85,14 @@ def _confirmation(study: Study, pictures: Mapping[str, Picture]) -> Section | No
                 interval(again.finding.difference) if again.finding.difference else NONE,
                 _rate(again.control),
                 _rate(again.rate),
-                interval(again.difference),
+                _tenths(again.difference),
                 p_value(again.difference.p).removeprefix("= "),
                 p_value(again.difference.p_corrected).removeprefix("= "),
                 _power(again.smallest_difference),
             )
         )
     header = (
-        "setting", "arm", "because", "rule", "in the search", "control, fresh", "arm, fresh", "difference", "p",
+        "setting", "arm", "because", "rule", "in the search", "control, fresh", "arm, fresh", "points, fresh", "p",
         "p, Holm", "finds",
     )  # fmt: skip
     note = (
@@ -124,7 +127,7 @@ def _budgets(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
     rows = tuple(
         (
             each.name,
-            f"{fine(each.difference.value)} [{fine(each.difference.low)}, {fine(each.difference.high)}]",
+            _tenths(each.difference),
             f"{each.difference.gained}, {each.difference.lost}",
             p_value(each.difference.p_corrected).removeprefix("= "),
             percent(each.error_change),
@@ -247,7 +250,35 @@ def _rule(study: Study, pictures: Mapping[str, Picture]) -> Section:
         "It knows nothing of success."
     )
     note = "Differences as seen in the search. Neither lost more nor shown to lose less: undecided at this sample size."
-    return Section("The acceptance rule", (text, Table(header, tuple(rows), note)))
+    return Section("The acceptance rule", (text, Table(header, tuple(rows), note), _limits(study)))
+
+
+def _limits(study: Study) -> Table:
+    """What other limits on drift would let through."""
+    rows = []
+    for low, limit in pairwise((0.0, *LIMITS)):
+        found, before = within(study.compared, limit), within(study.compared, low)
+        new = tuple(each for each in found if each not in before)
+        rows.append(
+            (
+                f"{limit:g}" if math.isfinite(limit) else "none",
+                f"{len(found)} of {len(study.compared)}",
+                _mean(found),
+                str(len([each for each in found if each.verdict == "harm"])),
+                percent(min(each.error_change for each in found)) if found else NONE,
+                str(len(new)),
+                _mean(new),
+            )
+        )
+    header = (
+        "limit on drift", "accepted", "their mean", "harms among them", "lowest error", "new to the limit before",
+        "their mean",
+    )  # fmt: skip
+    note = (
+        "If the rule had another limit: points to the control in the search, and the largest fall of the held-out "
+        "error that it would let through. To choose a limit for a suite of your own, read this table for that suite."
+    )
+    return Table(header, tuple(rows), note)
 
 
 def _single(study: Study, pictures: Mapping[str, Picture]) -> Section:
@@ -292,6 +323,10 @@ def _budget(finding: Finding | None) -> str:
     return (
         f"{interval(finding.difference)}: lr {group.learning_rate:g}, {group.explored} explored, {steps(finding.steps)}"
     )
+
+
+def _tenths(found: PairedDifference) -> str:
+    return f"{fine(found.value)} [{fine(found.low)}, {fine(found.high)}]"
 
 
 def _mean(found: tuple[Finding, ...]) -> str:
