@@ -14,6 +14,7 @@ from worldagen.report.theme import Theme
 from worldagen.report.words import points
 from worldagen.study.summary import SettingFindings, Study
 
+CHOICE = "the rule's choice"
 _COLUMNS = 4
 
 
@@ -21,13 +22,12 @@ def confirmations(study: Study, theme: Theme) -> Figure:
     """Paired difference on fresh initial states, a row for each setting and one for all together; the best arm, and
     below it the acceptance rule's choice where that is another."""
     rows = [
-        (each.name if number == 0 else "", again.difference, "o" if again is each.confirmed else "s")
-        for each in study.settings
-        for number, again in enumerate(each.again)
+        (f"{each.name}: best", again.difference, "o") if again is each.confirmed else (CHOICE, again.difference, "s")
+        for each, again in study.again
     ]
     if study.together and len(study.confirmed) > 1:
-        rows.append(("all settings", study.together, "o"))
-        rows += [("", study.chosen_together, "s")] if study.chosen_together else []
+        rows.append(("all settings: best", study.together, "o"))
+        rows += [(CHOICE, study.chosen_together, "s")] if study.chosen_together else []
     figure = Figure(figsize=(WIDE, 1.1 + 0.32 * len(rows)))
     axes = figure.add_subplot()
     axes.axvline(0, color=theme.text, linewidth=1)
