@@ -10,7 +10,9 @@ from statsmodels.stats.multitest import multipletests
 from worldagen.arms import Outcome
 from worldagen.evaluation.correlation import rank_correlation
 from worldagen.evaluation.statistics import (
+    Comparison,
     compare,
+    compare_over,
     difference_of,
     holm,
     paired_difference,
@@ -168,6 +170,18 @@ def test_seeds_on_other_episodes_are_refused() -> None:
         compare([outcomes("ss"), outcomes("sss")], outcomes("ss"))
     with pytest.raises(ValueError, match="at least one"):
         compare([], outcomes("ss"))
+
+
+def test_settings_that_share_initial_states_are_no_more_episodes_than_one() -> None:
+    before, after = outcomes("f" * 12 + "s" * 8), outcomes("s" * 11 + "f" + "s" * 8)
+    alone = compare([after], before)
+    twice = compare_over([Comparison("calvin_d", [after], before)] * 2)
+    assert (twice.episodes, twice.value) == (alone.episodes, alone.value)
+    assert twice.p == pytest.approx(alone.p, abs=0.01) and twice.low == pytest.approx(alone.low, abs=0.1)
+    other = compare_over([Comparison("calvin_d", [after], before), Comparison("calvin_a", [after], before)])
+    assert other.episodes == 2 * alone.episodes and other.p < alone.p
+    unmoved = compare_over([Comparison("calvin_d", [after], before), Comparison("calvin_d", [before], before)])
+    assert unmoved.value == pytest.approx(alone.value / 2)
 
 
 def test_churn_is_what_changed_to_both_sides() -> None:

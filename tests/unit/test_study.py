@@ -114,7 +114,7 @@ def test_correction_is_for_everything_that_fresh_states_tested(study: Study, res
 
 
 def test_the_acceptance_rules_choice_is_told(study: Study) -> None:
-    assert study.chosen_together and study.chosen_together.episodes == 2 * 120
+    assert study.chosen_together and study.chosen_together.episodes == 120
     said = " ".join(sentences(study))
     assert "To adapt by what the acceptance rule chooses, without counting successes, changes it by −" in said
     assert "Fresh initial states tested 2 accepted arms: 1 lost more than that (camera_half −" in said
@@ -125,7 +125,7 @@ def test_the_acceptance_rules_choice_is_told(study: Study) -> None:
 
 
 def test_all_settings_together_are_one_comparison(study: Study) -> None:
-    assert study.together and study.together.episodes == 3 * 120
+    assert study.together and study.together.episodes == 120, "settings share their initial states"
     separate = [each.confirmed.difference.value for each in study.settings if each.confirmed]
     assert study.together.value == pytest.approx(sum(separate) / 3)
 
@@ -134,7 +134,7 @@ def test_budgets_are_compared_over_all_settings(study: Study) -> None:
     assert len(study.budgets) == 11, "the one that failed in a setting is not among them"
     worst = min(study.budgets, key=lambda each: each.difference.value)
     assert worst.name == "plain, lr 0.003, 64 steps" and worst.difference.distinguishable
-    assert worst.difference.episodes == 3 * 30
+    assert worst.difference.episodes == 30
     alone = [each.difference.value for each in worst.found if each.difference]
     assert worst.difference.value == pytest.approx(sum(alone) / 3)
     assert worst.difference.p_corrected > worst.difference.p

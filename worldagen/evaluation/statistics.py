@@ -8,6 +8,7 @@ that solved it. The seeds are taken as they are; how far they lie apart is for t
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -131,6 +132,31 @@ def changes(seeds: Sequence[Sequence[Outcome]], control: Sequence[Outcome]) -> n
     episodes = sorted(solved_before)
     shares = np.mean([[each[pair] for pair in episodes] for each in solved], axis=0)
     return shares - np.array([solved_before[pair] for pair in episodes], float)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arm and control in one of several settings."""
+
+    suite: str
+    seeds: Sequence[Sequence[Outcome]]
+    """The arm's episodes, for each adaptation seed."""
+    control: Sequence[Outcome]
+
+
+def compare_over(settings: Sequence[Comparison]) -> PairedDifference:
+    """All settings as one comparison of `episodes` initial states, each the average of its changes over the settings.
+
+    Settings share their initial states, and some hardly differ: taken as so many independent episodes they would make
+    the interval too narrow. Raises ValueError as `compare` does.
+    """
+    found = defaultdict[tuple[str, str, int, int], list[float]](list)
+    for each in settings:
+        episodes = sorted(outcome.pair for outcome in each.control)
+        for pair, change in zip(episodes, changes(each.seeds, each.control), strict=True):
+            found[each.suite, *pair].append(change)
+    averages = np.array([np.mean(found[state]) for state in sorted(found)])
+    return difference_of(averages, seeds=sum(len(each.seeds) for each in settings))
 
 
 def _by_episode(outcomes: Sequence[Outcome], name: str) -> dict[tuple[str, int, int], bool]:

@@ -138,9 +138,9 @@ def _budgets(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
     )
     header = ("budget", "points to the control", "gained, lost", "p, Holm", "held-out error", "drift", "rule accepts")
     note = (
-        f"Each over the {study.budgets[0].difference.episodes} paired episodes of the search in all "
-        f"{len(study.settings)} settings; Holm over the {len(rows)} budgets. What holds on average may not hold in "
-        "each of them."
+        f"Each over the {study.budgets[0].difference.episodes} initial states of the search, averaged over the "
+        f"{len(study.settings)} settings: gained, lost are states that were in any of them. Holm over the {len(rows)} "
+        "budgets. What holds on average may not hold in each setting."
     )
     return Section("Budgets over all settings", (Table(header, rows, note),))
 

@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-
 from worldagen.arms import Group
 from worldagen.evaluation import statistics
-from worldagen.evaluation.statistics import PairedDifference
+from worldagen.evaluation.statistics import Comparison, PairedDifference, compare_over
 from worldagen.report.findings import Confirmed, Finding, Findings, judge
 from worldagen.report.rule import Record, record
 from worldagen.results import Confirmation, SweepResults
@@ -73,7 +71,7 @@ class Budget:
     found: tuple[Finding, ...]
     """One for each setting that evaluated it."""
     difference: PairedDifference
-    """Over the episodes of all these settings in a row, corrected over the budgets."""
+    """Over the initial states of these settings, corrected over the budgets."""
 
     @property
     def error_change(self) -> float:
@@ -148,19 +146,18 @@ def summarise(name: str, results: Mapping[str, SweepResults]) -> Study:
     return Study(
         name=name,
         settings=tuple(settings),
-        together=_together([each.confirmation for each in results.values()]),
-        chosen_together=_together([each.chosen for each in results.values()]),
+        together=_together([(each.suite, each.confirmation) for each in results.values()]),
+        chosen_together=_together([(each.suite, each.chosen) for each in results.values()]),
         budgets=_budgets(list(findings.values())),
     )
 
 
-def _together(confirmations: list[Confirmation | None]) -> PairedDifference | None:
-    """The confirmations' episodes in a row: what one gets who adapts so, whatever the setting."""
-    again = [each for each in confirmations if each]
-    if not again:
-        return None
-    changes = [statistics.changes([arm.outcomes for arm in each.arms], each.control) for each in again]
-    return statistics.difference_of(np.concatenate(changes), seeds=max(len(each.arms) for each in again))
+def _together(confirmations: list[tuple[str, Confirmation | None]]) -> PairedDifference | None:
+    """The confirmations, by suite, as one comparison: what one gets who adapts so, whatever the setting."""
+    found = [
+        Comparison(suite, [arm.outcomes for arm in each.arms], each.control) for suite, each in confirmations if each
+    ]
+    return compare_over(found) if found else None
 
 
 def _budgets(settings: list[Findings]) -> tuple[Budget, ...]:
@@ -178,11 +175,12 @@ def _budgets(settings: list[Findings]) -> tuple[Budget, ...]:
 
 
 def _over_settings(own: list[tuple[Findings, Finding]]) -> PairedDifference:
-    changes = [
-        statistics.changes([arm.outcomes for arm in each.arms], findings.results.control.outcomes)
-        for findings, each in own
-    ]
-    return statistics.difference_of(np.concatenate(changes), seeds=max(len(each.arms) for _, each in own))
+    return compare_over(
+        [
+            Comparison(each.results.suite, [arm.outcomes for arm in found.arms], each.results.control.outcomes)
+            for each, found in own
+        ]
+    )
 
 
 def load_study(folder: Path, names: list[str]) -> dict[str, SweepResults]:

@@ -53,7 +53,7 @@ def _together(found: PairedDifference) -> str:
     verdict = "" if found.distinguishable else ", not distinguishable from zero"
     return (
         f"{fine(found.value)} points [{fine(found.low)}, {fine(found.high)}] (p {p_value(found.p)}{verdict}; "
-        f"{found.episodes} paired episodes; {power})"
+        f"{found.episodes} initial states, each averaged over its settings; {power})"
     )
 
 
