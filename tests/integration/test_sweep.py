@@ -108,10 +108,11 @@ def test_a_killed_sweep_resumes_and_shows_every_arm(
 
     assert finished_episodes(folder, "exploration") == explored
     again = finished_episodes(folder, "evaluation")
-    # Four sound arms, and of two arms one video and the confirmation; none of them twice.
-    assert set(again.values()) == {1} and len(again) == 4 * 4 + 2 * 1 + 2 * 2
-    assert all(path.stat().st_mtime_ns == before for path, before in adapters.items())
     results = SweepResults.load(folder / "results.json")
+    # Four sound arms, two videos, and the confirmation of the control and of one arm or two; none of them twice.
+    confirmed = {arm.adapter for confirmation in results.confirmations for arm in confirmation.arms}
+    assert set(again.values()) == {1} and len(again) == 4 * 4 + 2 * 1 + 2 * (1 + len(confirmed))
+    assert all(path.stat().st_mtime_ns == before for path, before in adapters.items())
     check(results, folder)
     check_tracking(folder, results)
 
@@ -143,6 +144,8 @@ def check(results: SweepResults, folder: Path) -> None:
     assert results.best in (one, three, drifted)
     assert results.confirmation and results.confirmation.arms[0].adapter == results.best.adapter
     assert {outcome.init_state for outcome in results.confirmation.control} == {2}
+    chosen = results.chosen.arms if results.chosen else ()
+    assert [arm.adapter for arm in chosen] == [arm.adapter for arm in results.chosen_group]
     assert len(results.best.videos) == len(results.control.videos) == 1
     assert all((folder / video).stat().st_size for video in (*results.best.videos, *results.control.videos))
     assert results.exploration.windows == 12 and results.exploration.heldout_windows == 4
