@@ -256,7 +256,7 @@ def _rule(study: Study, pictures: Mapping[str, Picture]) -> Section:
 def _limits(study: Study) -> Table:
     """What other limits on drift would let through."""
     rows = []
-    for low, limit in pairwise((0.0, *LIMITS)):
+    for low, limit in pairwise((-math.inf, *LIMITS)):
         found, before = within(study.compared, limit), within(study.compared, low)
         new = tuple(each for each in found if each not in before)
         rows.append(
