@@ -88,7 +88,7 @@ def choice(findings: Findings) -> str:
     again = findings.chosen
     if again is None:
         return ""
-    if len(findings.again) == 1 and findings.confirmed:
+    if findings.confirmed and findings.confirmed.finding is again.finding:
         return "The acceptance rule, which counts no successes, chooses the same arm."
     return (
         f"The acceptance rule, which counts no successes, chooses {findings.name(again.finding)}: on the same fresh "
