@@ -190,23 +190,48 @@ def test_churn_is_what_changed_to_both_sides() -> None:
     assert 0 < averaged.churn < 0.4, "changes by thirds vary less than whole ones"
 
 
+def alike(values: np.ndarray, states: int = 50) -> list[dict[object, float]]:
+    """Changes of success that every initial state shows alike."""
+    return [dict.fromkeys(range(states), float(value)) for value in values]
+
+
 def test_rank_correlation_draws_whole_clusters() -> None:
     rng = np.random.default_rng(0)
     x = np.repeat(np.arange(10.0), 5)
     y = x + np.repeat(rng.normal(scale=4, size=10), 5) + rng.normal(scale=0.1, size=50)
-    clustered = rank_correlation(x, y, [index // 5 for index in range(50)])
-    alone = rank_correlation(x, y, list(range(50)))
-    assert clustered.value == alone.value == pytest.approx(spearmanr(x, y).statistic)
+    clustered = rank_correlation(x, alike(y), [index // 5 for index in range(50)])
+    alone = rank_correlation(x, alike(y), list(range(50)))
+    assert clustered.value == pytest.approx(spearmanr(x, y).statistic)
+    assert alone.value == clustered.value
     assert clustered.high - clustered.low > 1.3 * (alone.high - alone.low)
-    assert (clustered.arms, clustered.clusters) == (50, 10)
+    assert (clustered.arms, clustered.clusters, clustered.states) == (50, 10, 50)
+
+
+def test_rank_correlation_that_rests_on_one_initial_state_is_no_finding() -> None:
+    """Forty arms lose more, the further they drift, but all of it in one of twelve states."""
+    drift = np.arange(40.0)
+    one = [{state: -value if state == 0 else 0.0 for state in range(12)} for value in drift]
+    found, every = rank_correlation(drift, one, range(40)), rank_correlation(drift, alike(-drift, 12), range(40))
+    assert found.value == every.value == pytest.approx(-1)
+    assert every.distinguishable and not found.distinguishable
+    assert found.high == 0.0
+
+
+def test_rank_correlation_over_arms_of_other_initial_states() -> None:
+    """Each arm's average is over its own states."""
+    changes = [{0: 0.0, 1: 0.2, 2: 0.1}, {1: 0.5, 2: 0.5, 3: 0.5}, {2: 0.6, 3: 0.7, 4: 0.8}, {0: 0.9, 3: 1.0}]
+    found = rank_correlation([1, 2, 3, 4], changes, "abcd")
+    assert found.value == pytest.approx(1) and found.states == 5
 
 
 def test_rank_correlation_of_what_never_varies_is_nan() -> None:
-    assert math.isnan(rank_correlation([1, 2, 3, 4], [5, 5, 5, 5], "abcd").value)
-    few = rank_correlation([1, 2, 3], [3, 2, 1], "aab")
-    assert few.value == -1 and math.isnan(few.low) and not few.distinguishable
+    assert math.isnan(rank_correlation([1, 2, 3, 4], alike(np.full(4, 5.0)), "abcd").value)
+    few = rank_correlation([1, 2, 3], alike(np.array([3, 2, 1])), "aab")
+    assert few.value == pytest.approx(-1) and math.isnan(few.low) and not few.distinguishable
     with pytest.raises(ValueError, match="differ in length"):
-        rank_correlation([1, 2], [1], "ab")
+        rank_correlation([1, 2], alike(np.ones(1)), "ab")
+    with pytest.raises(ValueError, match="without initial states"):
+        rank_correlation([1, 2], [{}, {}], "ab")
 
 
 def test_smallest_detectable_difference_by_simulation() -> None:

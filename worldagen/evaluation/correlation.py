@@ -1,24 +1,27 @@
-"""Does one figure of an arm tell another? Rank correlation over arms that are not independent of each other."""
+"""Does one figure of an arm tell its change of success? Rank correlation over arms that share initial states."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.stats import bootstrap, rankdata
+from scipy.stats import rankdata
 
 from worldagen.evaluation.statistics import ALPHA
 
 _RESAMPLES = 1_999
-FEWEST_CLUSTERS = 4
-"""Below this a bootstrap over clusters has too little to draw from for an interval."""
+FEWEST = 4
+"""With fewer clusters or initial states than this a bootstrap has too little to draw from for an interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Correlation:
-    """Spearman's rank correlation. NaN where one of the two never varies, or there are too few clusters."""
+    """Spearman's rank correlation. NaN where one of the two never varies, or there are too few clusters or states."""
 
     arms: int
     clusters: int
+    states: int
+    """Initial states that the changes of success were measured on."""
     value: float
     low: float
     high: float
@@ -29,36 +32,50 @@ class Correlation:
         return self.low > 0 or self.high < 0
 
 
-def rank_correlation(x: Sequence[float], y: Sequence[float], clusters: Sequence[Hashable]) -> Correlation:
-    """Spearman's correlation of `x` and `y` with a 95 % percentile bootstrap interval.
+def rank_correlation(
+    x: Sequence[float], changes: Sequence[Mapping[Any, float]], clusters: Sequence[Hashable]
+) -> Correlation:
+    """Spearman's correlation, over arms, of `x` with the average of `changes` (one for each initial state of the arm),
+    and a 95 % percentile interval.
 
-    What is drawn are whole `clusters` (one name per point), because points of one cluster resemble each other: the
-    snapshots of one adaptation do. Ranks stay those among all points. Raises ValueError if the three differ in length.
+    The interval is that of a pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics 1:386-411): initial states
+    and `clusters` (a name for each arm) are drawn with replacement, each by itself. Arms that were measured on the same
+    initial states err together, and arms of one cluster resemble each other: the snapshots of one adaptation do. It is
+    rather too wide than too narrow. Raises ValueError if the three differ in length or an arm has no initial states.
     """
-    if not len(x) == len(y) == len(clusters):
-        raise ValueError(f"x, y and clusters differ in length: {len(x)}, {len(y)}, {len(clusters)}")
-    names = list(dict.fromkeys(clusters))
-    own = np.array([[cluster == name for cluster in clusters] for name in names], float)
-    a, b = rankdata(x), rankdata(y)
-    sums = own @ np.stack([np.ones_like(a), a, b, a * a, b * b, a * b], axis=1)  # all that a correlation is made of
-    varies = len(x) > 1 and np.ptp(a) > 0 and np.ptp(b) > 0
-    value = float(_correlation(sums.sum(0))) if varies else np.nan
+    if not len(x) == len(changes) == len(clusters):
+        raise ValueError(f"x, changes and clusters differ in length: {len(x)}, {len(changes)}, {len(clusters)}")
+    if not all(changes):
+        raise ValueError("an arm without initial states has no change of success to correlate")
+    names, states = list(dict.fromkeys(clusters)), list(dict.fromkeys(state for own in changes for state in own))
+    measured = np.array([[state in own for state in states] for own in changes], float).reshape(-1, len(states))
+    change = np.array([[own.get(state, 0.0) for state in states] for own in changes]).reshape(-1, len(states))
+    a, success = rankdata(x), change.sum(1) / measured.sum(1)
+    varies = len(x) > 1 and np.ptp(a) > 0 and np.ptp(success) > 0
+    value = _correlation(a, rankdata(success)[None], np.ones((1, len(a))))[0] if varies else np.nan
     low, high = np.nan, np.nan
-    if len(names) >= FEWEST_CLUSTERS and varies:
-        found = bootstrap(
-            (np.arange(len(names)),),
-            lambda drawn, axis: _correlation(sums[drawn].sum(axis - 1)),
-            n_resamples=_RESAMPLES,
-            method="percentile",
-            confidence_level=1 - ALPHA,
-            rng=0,
-        ).confidence_interval
-        low, high = found.low, found.high
-    return Correlation(arms=len(x), clusters=len(names), value=value, low=float(low), high=float(high))
+    if min(len(names), len(states)) >= FEWEST and varies:
+        rng = np.random.default_rng(0)
+        drawn = _draw(rng, len(states))
+        count = drawn @ measured.T
+        success = drawn @ change.T / np.maximum(count, 1.0)
+        weights = _draw(rng, len(names))[:, [names.index(cluster) for cluster in clusters]] * (count > 0)
+        found = _correlation(a, rankdata(success, axis=1), weights)
+        low, high = np.quantile(found, [ALPHA / 2, 1 - ALPHA / 2])
+    return Correlation(
+        arms=len(x), clusters=len(names), states=len(states), value=float(value), low=float(low), high=float(high)
+    )
 
 
-def _correlation(sums: np.ndarray) -> np.ndarray:
-    """Pearson's from (..., 6) sums of 1, a, b, a², b², ab; 0 where one of the two does not vary."""
-    count, a, b, aa, bb, ab = np.moveaxis(sums, -1, 0)
-    spread = np.sqrt(np.maximum((count * aa - a * a) * (count * bb - b * b), 0.0))
-    return np.where(spread > 0, (count * ab - a * b) / np.where(spread > 0, spread, 1.0), 0.0)
+def _draw(rng: np.random.Generator, size: int) -> np.ndarray:
+    """float64 (resamples, size): how often each of `size` was drawn."""
+    return rng.multinomial(size, np.full(size, 1 / size), _RESAMPLES).astype(float)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Pearson's of `a` (arms,) with each row of `b` (n, arms) under `weights` (n, arms); 0 where one does not vary."""
+    total = np.maximum(weights.sum(1, keepdims=True), 1.0)
+    da = a - weights @ a[:, None] / total
+    db = b - (weights * b).sum(1, keepdims=True) / total
+    spread = np.sqrt((weights * da**2).sum(1) * (weights * db**2).sum(1))
+    return np.where(spread > 1e-9, (weights * da * db).sum(1) / np.where(spread > 1e-9, spread, 1.0), 0.0)

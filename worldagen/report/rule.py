@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from statistics import fmean
 
+from worldagen.evaluation import statistics
 from worldagen.evaluation.correlation import Correlation, rank_correlation
 from worldagen.report.findings import Finding, Findings
 
@@ -84,18 +85,26 @@ class Predictors:
 
 def predictors(sweeps: list[Findings]) -> Predictors | None:
     """Over all evaluated budgets of the sweeps; None if there are none. The budgets of one way to adapt (its step
-    counts) are one cluster."""
+    counts) are one cluster, and sweeps of one suite share their initial states."""
     found = [
-        (each, (number, each.group))
+        (each, (number, each.group), _changes(findings, each))
         for number, findings in enumerate(sweeps)
         for each in findings.compared
         if each in findings.measured
     ]
     if not found:
         return None
-    success = [_difference(each) for each, _ in found]
-    clusters = [cluster for _, cluster in found]
+    clusters, changes = [cluster for _, cluster, _ in found], [change for _, _, change in found]
     return Predictors(
-        loss=rank_correlation([each.error_change for each, _ in found], success, clusters),
-        drift=rank_correlation([each.measured("arm_drift") for each, _ in found], success, clusters),
+        loss=rank_correlation([each.error_change for each, *_ in found], changes, clusters),
+        drift=rank_correlation([each.measured("arm_drift") for each, *_ in found], changes, clusters),
     )
+
+
+def _changes(findings: Findings, budget: Finding) -> dict[tuple[str, str, int, int], float]:
+    """Change of success for each initial state, by suite, task, state and seed."""
+    results = findings.results
+    control = results.control.outcomes
+    pairs = sorted(each.pair for each in control)
+    found = statistics.changes([arm.outcomes for arm in budget.arms], control)
+    return {(results.suite, *pair): float(change) for pair, change in zip(pairs, found, strict=True)}

@@ -213,8 +213,9 @@ def _prediction(study: Study, pictures: Mapping[str, Picture]) -> Section | None
     if not rows:
         return None
     note = (
-        "Spearman's rank correlations over arms with 95 % intervals from a bootstrap over ways to adapt, for the step "
-        "counts of one resemble each other. Negative: a lower error, or less drift, goes with more success."
+        "Spearman's rank correlations over arms. Their 95 % intervals draw ways to adapt, whose step counts resemble "
+        "each other, and initial states, on which all arms were measured, each by itself. Negative: a lower error, or "
+        "less drift, goes with more success."
     )
     table = Table(("setting", "change of held-out error and success", "drift and success"), tuple(rows), note)
     return Section("Can it be known without counting successes?", (*_plot("tradeoff", pictures), table))
