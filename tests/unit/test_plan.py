@@ -41,6 +41,21 @@ def test_heldout_episodes_are_never_trained_on_and_a_larger_exploration_contains
     fewer, fewer_heldout = explored("explore.episodes=6", "explore.heldout_episodes=2")
     assert fewer == training[:6] and fewer_heldout == heldout[:2]
     assert all(40 <= spec.init_state < 50 for spec in training)
+    assert [spec.init_state for spec in heldout[::2]] == [*range(39, 29, -1)], "states that no training begins from"
+
+
+@pytest.mark.parametrize("first", [0, 7, 50, 99])
+def test_heldout_episodes_begin_elsewhere_wherever_exploration_begins(first: int) -> None:
+    training, heldout = explored(
+        "explore.episodes=20", "explore.heldout_episodes=20", f"explore.first_init_state={first}"
+    )
+    begun = [{(spec.task, spec.init_state) for spec in specs} for specs in (training, heldout)]
+    assert len(begun[0]) == len(begun[1]) == 20 and not begun[0] & begun[1]
+
+
+def test_too_few_initial_states_for_heldout_episodes_of_their_own_are_told() -> None:
+    with pytest.raises(ConfigError, match=r"of the 50 of .*held-out episodes would not be new; lower"):
+        explored("explore.episodes=20", "explore.heldout_episodes=90")
 
 
 def test_arms_run_identical_episodes_but_for_the_adapter() -> None:
@@ -89,7 +104,7 @@ def test_a_confirmation_starts_where_neither_search_nor_exploration_has_been() -
     for task in ("push", "pull"):
         assert fresh[task] == tuple(range(8, 33)) and not {(task, state) for state in fresh[task]} & used
     upwards = config(*settings, "evaluation.confirm_first_init_state=20")
-    assert fresh_init_states(upwards, plan_unit(upwards))["push"] == (*range(20, 40), *range(8, 13))
+    assert fresh_init_states(upwards, plan_unit(upwards))["push"] == (*range(20, 38), *range(8, 15))
     assert "confirmation 150 episodes from fresh initial states" in describe(given)
     assert "confirmation none" in describe(config())
 

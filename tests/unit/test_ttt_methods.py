@@ -2,21 +2,18 @@
 
 import dataclasses
 import math
-import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.unit.test_learner import HOW, SENTENCES, SMALL, moving
-from worldagen.arms import Measurement
 from worldagen.config import schema
 from worldagen.config.schema import TTTConfig
 from worldagen.data import trajectories
 from worldagen.models import adapter, checkpoint
 from worldagen.models.weights import fingerprint
 from worldagen.models.worldagen import WorldAgen
-from worldagen.ttt.acceptance import verdict
 from worldagen.ttt.job import AdaptationJob, SnapshotMaker
 from worldagen.ttt.learner import NAME, AdaptationError, Learner
 from worldagen.ttt.methods import METHODS, adaptation
@@ -171,36 +168,3 @@ def test_a_loss_that_is_no_number_ends_the_adaptation_and_says_which_step(monkey
     with pytest.raises(AdaptationError, match=r"loss of step 3 is nan \(method plain.*smaller ttt\.learning_rate"):
         learner.advance(to=3)
     assert learner.steps == 2
-
-
-def measured(changed: float, drift: float = 0.0) -> Measurement:
-    return Measurement(all=1.0, changed=changed, copy_all=1.0, copy_changed=1.0, changed_fraction=0.5, arm_drift=drift)
-
-
-@pytest.mark.parametrize(
-    ("changed", "drift", "reason"),
-    [
-        (0.7, 0.05, ""),
-        (0.7, 0.051, "drifted by 0.051, at most 0.05"),
-        (0.8, 0.0, "fell by 20.0%, more than 20.0% was asked for"),
-        (1.1, 0.2, "fell by -10.0%.*; .*drifted"),
-        (math.nan, 0.0, "not a number"),
-        (0.7, math.nan, "drifted by nan"),
-    ],
-)
-def test_acceptance_asks_for_a_better_world_model_and_the_same_policy(
-    changed: float, drift: float, reason: str
-) -> None:
-    given = TTTConfig(accept_drift=0.05, accept_gain=0.2)
-    found = verdict(given, measured(changed, drift), measured(1.0))
-    assert re.search(reason, found) if reason else found == ""
-
-
-def test_where_nothing_changes_no_adapter_is_accepted() -> None:
-    assert "nothing changes" in verdict(TTTConfig(), measured(0.0), measured(0.0))
-
-
-def test_the_default_rule_refuses_what_is_merely_equal() -> None:
-    assert verdict(TTTConfig(), measured(1.0), measured(1.0)) and not verdict(
-        TTTConfig(), measured(0.99), measured(1.0)
-    )

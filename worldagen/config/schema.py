@@ -256,12 +256,13 @@ class ExploreConfig:
     episodes: list[int] = field(default_factory=lambda: [12])
     """Numbers of exploratory episodes to adapt on, to sweep; smaller explorations are the beginnings of the largest."""
     heldout_episodes: int = positive(4)
-    """Further exploratory episodes, never trained on, that measure the world model."""
+    """Further exploratory episodes that measure the world model, from initial states that are never trained on."""
     mixture: dict[str, float] = field(default_factory=dict, metadata={"each_of": EXPLORERS})
     """What drives the exploratory episodes, and how often relative to the others: `policy` (the base policy with
     `noise`), `noisy` (the same with three times the noise), `random` (uniform arm actions); empty: the policy alone."""
     first_init_state: int = at_least_zero(40)
-    """Exploration starts from this initial state upwards and begins again here after the task's last one."""
+    """Exploration starts from this initial state upwards and begins again here after the task's last one; held-out
+    episodes go downwards from the one below it."""
     step_limit: int = positive(120)
     """Control steps of each exploratory episode."""
     noise: float = at_least_zero(0.2)
@@ -299,7 +300,8 @@ class TTTConfig:
     accept: bool = False
     """Use only adapters that pass the acceptance rule (`accept_gain`, `accept_drift`), else the base."""
     accept_drift: float = positive(0.01)
-    """Highest `arm_drift` (mean absolute change of the arm actions, which lie in [-1, 1]) that is accepted."""
+    """Highest `arm_drift` (mean absolute change of the arm actions, which lie in [-1, 1]) and highest share of flipped
+    gripper commands that are accepted."""
     accept_gain: float = at_least_zero(0.0)
     """Relative reduction of the held-out error of changing patches that an accepted adapter must exceed."""
     measure_windows: int = positive(64)

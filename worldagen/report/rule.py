@@ -59,8 +59,11 @@ def record(compared: tuple[Finding, ...]) -> Record:
 
 def within(compared: tuple[Finding, ...], drift: float) -> tuple[Finding, ...]:
     """What the rule would accept if its limit were `drift`: evaluated budgets whose held-out error fell, and whose arm
-    drift is at most that (averages over the seeds)."""
-    return tuple(each for each in compared if each.error_change < 0 and each.measured("arm_drift") <= drift)
+    drift and share of flipped gripper commands are at most that (averages over the seeds)."""
+    moved = ("arm_drift", "gripper_flips")
+    return tuple(
+        each for each in compared if each.error_change < 0 and all(each.measured(name) <= drift for name in moved)
+    )
 
 
 def mean_difference(found: tuple[Finding, ...]) -> float:

@@ -247,8 +247,8 @@ def _rule(study: Study, pictures: Mapping[str, Picture]) -> Section:
     ttt = study.settings[0].results.config["ttt"]
     text = (
         f"The rule uses an adapter only if its held-out error on changed patches falls by more than "
-        f"{100 * ttt.get('accept_gain', 0.0):g} % and the policy drifts by at most {ttt.get('accept_drift', 0.0):g}. "
-        "It knows nothing of success."
+        f"{100 * ttt.get('accept_gain', 0.0):g} % and the policy's arm drift and share of flipped gripper commands are "
+        f"at most {ttt.get('accept_drift', 0.0):g}. It knows nothing of success."
     )
     note = "Differences as seen in the search. Neither lost more nor shown to lose less: undecided at this sample size."
     return Section("The acceptance rule", (text, Table(header, tuple(rows), note), _limits(study)))

@@ -5,13 +5,13 @@ A mixture lets other explorers take some of the episodes: the policy with more n
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from worldagen.config import Config
+from worldagen.config import Config, ConfigError
 from worldagen.data import trajectories
 from worldagen.errors import WorldagenError
 from worldagen.rollout.pool import Pool
@@ -104,12 +104,13 @@ def exploration_specs(
     init_states: Mapping[str, int],
     checkpoint: str,
 ) -> tuple[list[EpisodeSpec], list[EpisodeSpec]]:
-    """Training and held-out episodes of the scenes of `tasks`; no episode is in both.
+    """Training and held-out episodes of the scenes of `tasks`; no initial state of a task is in both.
 
     `instructions` holds the sentence of every task the policy knows, `init_states` how many initial states each of
-    `tasks` has. Tasks take turns, and so do the instructions that one scene is explored under. Episode i is the same
-    however many there are, so a larger exploration contains the smaller one. Raises ValueError when a task has no other
-    task to borrow an instruction from.
+    `tasks` has. Tasks take turns, and so do the instructions that one scene is explored under. Training begins at
+    `explore.first_init_state` and goes upwards, held-out episodes go downwards from the one below it. Episode i is the
+    same however many there are, so a larger exploration contains the smaller one. Raises ConfigError when a task has
+    too few initial states for both, ValueError when it has no other task to borrow an instruction from.
     """
     noise = config.explore.noise
     explorers = {
@@ -118,7 +119,7 @@ def exploration_specs(
         "random": PolicySpec(kind="random"),
     }
 
-    def spec(index: int, first_seed: int) -> EpisodeSpec:
+    def spec(index: int, first_seed: int, init_state: Callable[[int, int, int], int]) -> EpisodeSpec:
         task, turn = tasks[index % len(tasks)], index // len(tasks)
         others = [sentence for name, sentence in instructions.items() if name != task]
         if not others:
@@ -126,7 +127,7 @@ def exploration_specs(
         return EpisodeSpec(
             env=env,
             task=task,
-            init_state=_init_state(config.explore.first_init_state, turn, init_states[task]),
+            init_state=init_state(config.explore.first_init_state, turn, init_states[task]),
             seed=config.seed * 1_000_000 + first_seed + index,
             policy=explorers[explorer(config.explore.mixture, config.seed + first_seed, index)],
             instruction=others[(turn + tasks.index(task)) % len(others)],
@@ -136,8 +137,9 @@ def exploration_specs(
             record="trajectory",
         )
 
-    training = [spec(index, 0) for index in range(max(config.explore.episodes))]
-    heldout = [spec(index, _HELDOUT_SEEDS) for index in range(config.explore.heldout_episodes)]
+    training = [spec(index, 0, _upwards) for index in range(max(config.explore.episodes))]
+    heldout = [spec(index, _HELDOUT_SEEDS, _downwards) for index in range(config.explore.heldout_episodes)]
+    _check_apart(config, training, heldout, init_states)
     return training, heldout
 
 
@@ -154,9 +156,28 @@ def explorer(mixture: Mapping[str, float], seed: int, index: int) -> str:
     return list(shares)[min(int(np.searchsorted(bounds, place, side="right")), len(shares) - 1)]
 
 
-def _init_state(first: int, turn: int, available: int) -> int:
+def _upwards(first: int, turn: int, available: int) -> int:
     """`first` and upwards, starting over where the task has no more."""
     return first + turn % (available - first) if first < available else turn % available
+
+
+def _downwards(first: int, turn: int, available: int) -> int:
+    """Below `first` and downwards, then on from the last one."""
+    return (min(first, available) - 1 - turn) % available
+
+
+def _check_apart(
+    config: Config, training: Sequence[EpisodeSpec], heldout: Sequence[EpisodeSpec], init_states: Mapping[str, int]
+) -> None:
+    shared = {(spec.task, spec.init_state) for spec in training} & {(spec.task, spec.init_state) for spec in heldout}
+    if shared:
+        task, state = min(shared)
+        raise ConfigError(
+            f"explore.episodes={config.explore.episodes} and "
+            f"explore.heldout_episodes={config.explore.heldout_episodes} both begin from initial state {state} of the "
+            f"{init_states[task]} of {task}, so that held-out episodes would not be new; lower one of them, or set "
+            f"explore.first_init_state (now {config.explore.first_init_state}) between the two"
+        )
 
 
 def explore(pool: Pool, training: Sequence[EpisodeSpec], heldout: Sequence[EpisodeSpec]) -> Explored:
