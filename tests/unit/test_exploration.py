@@ -63,9 +63,14 @@ def test_a_smaller_exploration_is_the_beginning_of_the_larger_lost_episodes_incl
     assert two.heldout == exploration.heldout and two.environment_steps == 10
 
 
+def test_a_smaller_exploration_of_which_nothing_came_through_is_no_end_of_the_larger(tmp_path: Path) -> None:
+    explored = Explored((result(0, lost=True), result(1)), (result(9),), tmp_path).checked()
+    assert not explored.first(1).training and explored.first(2).training
+
+
 def test_an_exploration_without_episodes_is_refused(exploration: Explored) -> None:
     with pytest.raises(ExplorationError, match="no training episode"):
-        exploration.first(0)
+        exploration.first(0).checked()
     with pytest.raises(ExplorationError, match="no held-out episode"):
         dataclasses.replace(exploration, heldout_episodes=(result(9, lost=True),)).checked()
 

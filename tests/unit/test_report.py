@@ -165,6 +165,35 @@ def test_gain_that_fresh_states_do_not_show_is_none(tmp_path: Path) -> None:
     assert any("one comparison" in sentence and "not distinguish" in sentence for sentence in statements(findings))
 
 
+def test_a_choice_of_the_rule_that_harms_on_fresh_states_counts_against_the_rule(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False, failed=False, confirmed=0.0, chosen=-0.4)
+    findings = judge(results)
+    assert findings.chosen and findings.chosen.finding.verdict == "harm"
+    assert [each.verdict for each in record(findings.compared).harmful] == ["harm"]
+    control, rate = findings.chosen.control.value, findings.chosen.rate.value
+    assert headline(findings).endswith(
+        f"helps in none: on fresh initial states {100 * control:.0f} to {100 * rate:.0f} % at lr 0.0003, 4 steps"
+    )
+
+
+def test_fresh_comparisons_are_corrected_for_each_other(tmp_path: Path) -> None:
+    results = make_results(tmp_path, effect=0.5, media=False, failed=False, confirmed=0.2, chosen=0.0)
+    best = judge(results).confirmed
+    alone = judge(dataclasses.replace(results, chosen=None)).confirmed
+    assert best and alone and best.difference.p_corrected == pytest.approx(2 * alone.difference.p_corrected)
+    assert best.smallest_difference and alone.smallest_difference
+    assert best.smallest_difference > alone.smallest_difference
+    assert "corrected for 2 comparisons" in " ".join(statements(judge(results)))
+
+
+def test_where_nothing_changes_in_the_heldout_episodes_no_arm_has_a_change_of_error(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False, failed=False)
+    assert results.control.measurement
+    still = dataclasses.replace(results.control.measurement, changed=0.0)
+    findings = judge(dataclasses.replace(results, control=dataclasses.replace(results.control, measurement=still)))
+    assert findings.compared and not findings.measured and headline(findings)
+
+
 def test_seeds_of_a_budget_are_one_arm(tmp_path: Path) -> None:
     results = make_results(tmp_path, media=False, failed=False, seeds=(0, 1, 2))
     findings = judge(results)
@@ -224,7 +253,8 @@ def test_drift_predicts_harm_in_the_made_up_sweep(tmp_path: Path) -> None:
 
 def test_exploration_is_told(html: str) -> None:
     words = Page(html).words
-    assert "coverage: cells 41 %" in words and "driven by policy 2, random 1" in words
+    assert "coverage: tool cells 309.00 coverage: gripper switches 0.50" in words
+    assert "driven by policy 2, random 1" in words
 
 
 def test_harm_is_the_headline(tmp_path: Path) -> None:

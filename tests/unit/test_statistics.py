@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
-from scipy.stats import spearmanr, ttest_1samp
+from scipy.stats import norm, spearmanr, ttest_1samp
 from statsmodels.stats.multitest import multipletests
 
 from worldagen.arms import Outcome
@@ -18,6 +18,7 @@ from worldagen.evaluation.statistics import (
     paired_difference,
     paired_interval,
     rate,
+    smallest_detectable_average,
     smallest_detectable_difference,
 )
 
@@ -186,8 +187,15 @@ def test_settings_that_share_initial_states_are_no_more_episodes_than_one() -> N
 
 def test_churn_is_what_changed_to_both_sides() -> None:
     assert paired_difference(outcomes("sssffff"), outcomes("fffsfff")).churn == pytest.approx(2 / 7)
-    averaged = difference_of(np.repeat([1 / 3, -1 / 3, 0], [20, 20, 60]), seeds=3)
-    assert 0 < averaged.churn < 0.4, "changes by thirds vary less than whole ones"
+
+
+def test_smallest_detectable_average_by_simulation() -> None:
+    pairs, values, shares = 200, np.array([-1 / 3, 0, 1 / 3]), np.array([0.15, 0.7, 0.15])
+    size = smallest_detectable_average(pairs, float(np.sqrt(shares @ values**2)), comparisons=2)
+    drawn = np.random.default_rng(0).choice(values, p=shares, size=(4000, pairs)) + size
+    z = drawn.mean(1) / (drawn.std(1, ddof=1) / math.sqrt(pairs))
+    assert np.mean(abs(z) > norm.isf(0.05 / 2 / 2)) == pytest.approx(0.8, abs=0.03)
+    assert difference_of(drawn[0], seeds=3).spread == pytest.approx(drawn[0].std())
 
 
 def alike(values: np.ndarray, states: int = 50) -> list[dict[object, float]]:

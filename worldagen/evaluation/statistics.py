@@ -58,8 +58,9 @@ class PairedDifference:
     seeds: int = 1
     """Adaptations that were averaged."""
     churn: float = 0.0
-    """Share of episodes that changed in equal numbers to either side; with several seeds, the share that would vary
-    as much as their averages do beside a uniform effect. It is what a difference has to stand out from."""
+    """Share of episodes that changed in equal numbers to either side: what a difference has to stand out from."""
+    spread: float = 0.0
+    """Standard deviation of the changes over episodes: the same for averages."""
 
     @property
     def distinguishable(self) -> bool:
@@ -189,6 +190,7 @@ def difference_of(change: np.ndarray, seeds: int = 1) -> PairedDifference:
         p_corrected=p,
         seeds=seeds,
         churn=max(0.0, float(np.mean(change**2)) - abs(value)),
+        spread=float(change.std()),
     )
 
 
@@ -237,11 +239,11 @@ def paired_interval(gained: float, lost: float, pairs: int) -> tuple[float, floa
 def smallest_detectable_difference(
     pairs: int, *, comparisons: int = 1, churn: float = 0.0, power: float = 0.8
 ) -> float | None:
-    """Smallest true difference that the test above finds with probability `power`; None if not even 1 would be found.
+    """Smallest true difference that the exact McNemar test finds with probability `power`; None if not even 1 would be
+    found. No approximation: the test's rejections, summed over what may happen.
 
     `comparisons` is the number of arms that Holm's correction spans (its first, strictest step is used). `churn` is the
-    share of episodes that change in equal numbers to either side, beside the true effect; 0 is the best case. For
-    several seeds it is an approximation (see PairedDifference.churn), exact for one.
+    share of episodes that change in equal numbers to either side, beside the true effect; 0 is the best case.
     """
     alpha = ALPHA / comparisons
 
@@ -249,6 +251,13 @@ def smallest_detectable_difference(
         return _power(pairs, difference, min(churn, 1 - difference), alpha) - power
 
     return float(brentq(excess, 0.0, 1.0, xtol=1e-4)) if excess(1.0) >= 0 else None
+
+
+def smallest_detectable_average(pairs: int, spread: float, *, comparisons: int = 1, power: float = 0.8) -> float:
+    """The same where each of `pairs` changes is an average over seeds or settings: what a z test of their mean finds if
+    their standard deviation is `spread`."""
+    quantiles = float(norm.isf(ALPHA / comparisons / 2) + norm.ppf(power))
+    return quantiles * spread / math.sqrt(pairs)
 
 
 def _power(pairs: int, difference: float, churn: float, alpha: float) -> float:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Literal
@@ -89,9 +89,9 @@ class Confirmed:
     control: Rate
     rate: Rate
     difference: PairedDifference
-    """A single comparison: nothing to correct for."""
+    """Corrected for all that is compared on these initial states."""
     smallest_difference: float | None
-    """Smallest true difference that this confirmation finds in 4 of 5 repeats; None if there is none."""
+    """Smallest true difference found here in 4 of 5 repeats, corrected likewise; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -206,13 +206,38 @@ def judge(results: SweepResults) -> Findings:
     differences = statistics.holm([_compare(arms, results.control.outcomes) for arms in evaluated])
     by_budget = {_budget(arms[0]): difference for arms, difference in zip(evaluated, differences, strict=True)}
     found = [_finding(arms, by_budget.get(_budget(arms[0])), results) for arms in budgets]
-    return Findings(
+    findings = Findings(
         results=results,
         control=_finding((results.control,), None, results),
         arms=tuple(found),
         smallest_difference=smallest_difference(differences),
         confirmed=_confirmed(results.confirmation, found),
         chosen=_confirmed(results.chosen, found),
+    )
+    return settled(findings, statistics.holm([each.difference for each in findings.again]), len(findings.again))
+
+
+def settled(findings: Findings, differences: Sequence[PairedDifference], comparisons: int) -> Findings:
+    """The findings with the verdicts that fresh initial states give.
+
+    `differences` are those of `findings.again`, in its order, with p corrected over so many `comparisons`: the sweep's
+    own, or all of a study.
+    """
+    fresh = {}
+    for again, difference in zip(findings.again, differences, strict=True):
+        verdict = _fresh_verdict(again.finding, difference, best=again is findings.confirmed)
+        fresh[_budget(again.finding.arm)] = Confirmed(
+            finding=replace(again.finding, verdict=verdict),
+            control=again.control,
+            rate=again.rate,
+            difference=difference,
+            smallest_difference=smallest_difference([difference], comparisons),
+        )
+    return replace(
+        findings,
+        arms=tuple(fresh[key].finding if (key := _budget(each.arm)) in fresh else each for each in findings.arms),
+        confirmed=fresh[_budget(findings.confirmed.finding.arm)] if findings.confirmed else None,
+        chosen=fresh[_budget(findings.chosen.finding.arm)] if findings.chosen else None,
     )
 
 
@@ -241,19 +266,21 @@ def _finding(arms: tuple[Arm, ...], difference: PairedDifference | None, results
         kept = [control.outcomes if arm.acceptance else arm.outcomes for arm in arms]
         ruled = statistics.compare(kept, control.outcomes)
     change = math.nan
-    if control.measurement and arms[0].steps and all(arm.measurement for arm in arms):
+    measured = arms[0].steps and all(arm.measurement for arm in arms)
+    if measured and control.measurement and control.measurement.changed > 0:
         change = fmean(arm.measurement.changed for arm in arms if arm.measurement) / control.measurement.changed - 1
     return Finding(
         arms=arms,
         rate=statistics.rate(*(arm.outcomes for arm in arms)),
         difference=difference,
         ruled=ruled,
-        verdict=_verdict(arms, difference, results.confirmation),
+        verdict=_verdict(arms, difference),
         error_change=change,
     )
 
 
-def _verdict(arms: Sequence[Arm], difference: PairedDifference | None, confirmation: Confirmation | None) -> Verdict:
+def _verdict(arms: Sequence[Arm], difference: PairedDifference | None) -> Verdict:
+    """By the search alone."""
     if any(arm.failed for arm in arms):
         return "failed"
     if arms[0].steps == 0:
@@ -262,14 +289,17 @@ def _verdict(arms: Sequence[Arm], difference: PairedDifference | None, confirmat
         return "rejected"
     if difference is None:
         return "not evaluated"
-    if confirmation and same_budget(confirmation.arms[0], arms[0]):
-        again = _compare(confirmation.arms, confirmation.control)
-        if again.distinguishable:
-            return "gain" if again.value > 0 else "harm"
-        return "not confirmed"
     if not difference.distinguishable:
         return "not distinguishable"
     return "candidate" if difference.value > 0 else "harm"
+
+
+def _fresh_verdict(finding: Finding, difference: PairedDifference, *, best: bool) -> Verdict:
+    """With what fresh initial states said of it."""
+    if difference.distinguishable:
+        return "gain" if difference.value > 0 else "harm"
+    search = _verdict(finding.arms, finding.difference)
+    return "not confirmed" if search != "rejected" and (best or search == "candidate") else search
 
 
 def _confirmed(confirmation: Confirmation | None, found: Sequence[Finding]) -> Confirmed | None:
@@ -286,10 +316,14 @@ def _confirmed(confirmation: Confirmation | None, found: Sequence[Finding]) -> C
     )
 
 
-def smallest_difference(differences: Sequence[PairedDifference]) -> float | None:
-    """What comparisons of this size, corrected for each other, would find; with as many episodes changing to and fro as
-    was seen in them. None if nothing."""
+def smallest_difference(differences: Sequence[PairedDifference], comparisons: int = 0) -> float | None:
+    """What comparisons of this size would find, corrected for so many (0: for each other), with as many episodes
+    changing to and fro as was seen in them. None if nothing."""
     if not differences:
         return None
+    pairs, comparisons = differences[0].episodes, comparisons or len(differences)
+    spread = fmean(each.spread for each in differences)
+    if differences[0].seeds > 1 and spread > 0:
+        return statistics.smallest_detectable_average(pairs, spread, comparisons=comparisons)
     churn = fmean(each.churn for each in differences)
-    return statistics.smallest_detectable_difference(differences[0].episodes, comparisons=len(differences), churn=churn)
+    return statistics.smallest_detectable_difference(pairs, comparisons=comparisons, churn=churn)

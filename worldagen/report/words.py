@@ -4,7 +4,7 @@ import math
 
 from worldagen.evaluation.correlation import Correlation
 from worldagen.evaluation.statistics import PairedDifference
-from worldagen.report.findings import Finding, Findings
+from worldagen.report.findings import Confirmed, Finding, Findings
 from worldagen.report.rule import TOLERATED, Predictors, record
 
 
@@ -15,10 +15,8 @@ def headline(findings: Findings) -> str:
         return "Nothing can be said about success: no arm was evaluated beside the control"
     among = f"{len(compared)} evaluated arms" if len(compared) > 1 else "one evaluated arm"
     harming = f"; harm in {len(harms)} of {among}" if harms else ""
-    if findings.having("gain") and (again := findings.confirmed):
-        before, after = 100 * again.control.value, 100 * again.rate.value
-        name = findings.name(again.finding)
-        return f"Adaptation helps, confirmed on fresh initial states: {before:.0f} to {after:.0f} % at {name}{harming}"
+    if again := _fresh(findings, "gain"):
+        return f"Adaptation helps, confirmed on fresh initial states: {_fresh_from_to(findings, again)}{harming}"
     if candidates := findings.having("candidate"):
         best = max(candidates, key=lambda each: each.rate.value)
         return (
@@ -28,7 +26,9 @@ def headline(findings: Findings) -> str:
         )
     if harms:
         worst = min(harms, key=lambda each: each.rate.value)
-        return f"Adaptation harms the policy in {len(harms)} of {among} and helps in none: {_from_to(findings, worst)}"
+        again = _fresh(findings, "harm")
+        shown = f"on fresh initial states {_fresh_from_to(findings, again)}" if again else _from_to(findings, worst)
+        return f"Adaptation harms the policy in {len(harms)} of {among} and helps in none: {shown}"
     if not any(each.rate.successes for each in (findings.control, *compared)):
         return "Neither the control nor any arm solved an episode, so success says nothing here"
     if findings.smallest_difference is None:
@@ -77,9 +77,11 @@ def confirmation(findings: Findings) -> str:
         f"a true difference of {100 * size:.0f} points would be found in four of five" if size else "too few to tell"
     )
     ending = {"gain": "a confirmed gain", "harm": "a harm"}.get(again.finding.verdict, "not distinguishable from zero")
+    count = len(findings.again)
+    corrected = "one comparison" if count == 1 else f"corrected for {count} comparisons"
     return (
         f"On {again.control.episodes} fresh initial states {findings.name(again.finding)} makes "
-        f"{interval(again.difference)}, p {p_value(again.difference.p)} (one comparison; {power}): {ending}."
+        f"{interval(again.difference)}, p {p_value(again.difference.p_corrected)} ({corrected}; {power}): {ending}."
     )
 
 
@@ -92,7 +94,7 @@ def choice(findings: Findings) -> str:
         return "The acceptance rule, which counts no successes, chooses the same arm."
     return (
         f"The acceptance rule, which counts no successes, chooses {findings.name(again.finding)}: on the same fresh "
-        f"initial states {interval(again.difference)}, p {p_value(again.difference.p)}."
+        f"initial states {interval(again.difference)}, p {p_value(again.difference.p_corrected)}."
     )
 
 
@@ -225,6 +227,15 @@ def points(share: float) -> str:
 def p_value(p: float) -> str:
     """With its sign of relation: `= 0.032`, `< 0.001`."""
     return f"= {p:.2g}" if p >= 0.001 else "< 0.001"
+
+
+def _fresh(findings: Findings, verdict: str) -> Confirmed | None:
+    """What fresh initial states gave that verdict; the first of them."""
+    return next((each for each in findings.again if each.finding.verdict == verdict), None)
+
+
+def _fresh_from_to(findings: Findings, again: Confirmed) -> str:
+    return f"{100 * again.control.value:.0f} to {100 * again.rate.value:.0f} % at {findings.name(again.finding)}"
 
 
 def _from_to(findings: Findings, other: Finding) -> str:

@@ -46,20 +46,21 @@ def _what(study: Study, pictures: Mapping[str, Picture]) -> Section:
                 str(findings.control.rate.episodes),
                 str(each.confirmed.control.episodes) if each.confirmed else NONE,
                 ", ".join(map(str, findings.explorations)),
+                _listed(sorted({arm.steps for arm in findings.arms})),
                 f"{results.config['seed']}; {', '.join(map(str, results.config['ttt'].get('seeds', [0])))}",
                 _power(findings.smallest_difference),
             )
         )
     header = (
-        "setting", "suite (assets)", "shift", "control", "arms", "episodes", "fresh episodes", "explored", "seeds",
-        "finds",
+        "setting", "suite (assets)", "shift", "control", "arms", "episodes", "fresh episodes", "explored", "steps",
+        "seeds", "finds",
     )  # fmt: skip
-    first = study.settings[0].results
-    ttt = first.config["ttt"]
+    first, groups = study.settings[0].results, [group for each in study.findings for group in each.groups]
     text = (
         f"Base weights `{', '.join(sorted({each.results.checkpoint for each in study.settings}))}`; methods "
-        f"{', '.join(method_name(name) for name in study.methods)}; steps {_listed(ttt['steps'])}; learning rates "
-        f"{_listed(ttt['learning_rate'])}; ranks {_listed(ttt['rank'])}; tasks "
+        f"{', '.join(method_name(name) for name in study.methods)}; learning rates "
+        f"{_listed(sorted({each.learning_rate for each in groups}))}; ranks "
+        f"{_listed(sorted({each.rank for each in groups}))}; tasks "
         f"{', '.join(task.replace('_', ' ') for task in first.tasks)}."
     )
     note = (
@@ -98,7 +99,7 @@ def _confirmation(study: Study, pictures: Mapping[str, Picture]) -> Section | No
     note = (
         "Best: of the search, which counts successes. Rule's choice: of the arms that the acceptance rule accepts, the "
         "one of lowest held-out error. Holm: over this table. Finds: smallest true difference found in four of five "
-        "repeats, uncorrected."
+        "repeats, corrected likewise (Holm's first and strictest step)."
     )
     return Section("On fresh initial states", (*_plot("confirmations", pictures), Table(header, tuple(rows), note)))
 
@@ -109,13 +110,14 @@ def _search(study: Study, pictures: Mapping[str, Picture]) -> Section:
         for method in each.findings.methods:
             rows.append((each.name, *_method_row(each, method)))
     header = (
-        "setting", "method", "arms", "gains, candidates", "harms", "failed", "best", "worst", "largest harmless budget",
+        "setting", "method", "arms", "gains, candidates", "harms", "failed", "best", "worst",
+        "largest budget without a loss",
     )  # fmt: skip
     note = (
         "Points to the control with 95 % intervals, not corrected for having picked the best and the worst of several. "
-        "A gain is one by the setting's own confirmation; above it is corrected for their number. "
-        "Largest harmless budget: the most steps at the highest learning rate at which no arm of the method was worse "
-        "than the control beyond noise; with few episodes noise hides much."
+        "Gains and harms of arms that met fresh initial states are those of the table above, the others the search's. "
+        "Largest budget without a loss: by steps times learning rate, the largest up to which no arm of the method (as "
+        "many steps or fewer, at that rate or a lower one) solved fewer episodes of the search than the control."
     )
     table = Table(header, tuple(rows), note)
     return Section("Which methods and budgets gain, which harm", (*_plot("success", pictures), table))
@@ -155,22 +157,22 @@ def _method_row(setting: SettingFindings, method: str) -> tuple[str, ...]:
     return (
         method_name(method),
         str(len(own)),
-        f"{verdicts.count('gain')}, {verdicts.count('candidate') + verdicts.count('not confirmed')}",
+        f"{verdicts.count('gain')}, {verdicts.count('candidate')}",
         str(verdicts.count("harm")),
         str(verdicts.count("failed")),
         _budget(best),
         _budget(worst),
-        _harmless(compared),
+        _lossless(compared),
     )
 
 
-def _harmless(compared: list[Finding]) -> str:
-    harmed = [each for each in compared if each.verdict == "harm"]
+def _lossless(compared: list[Finding]) -> str:
+    losing = [each for each in compared if each.verdict == "harm" or (each.difference and each.difference.value < 0)]
     safe = [
         each
         for each in compared
         if not any(
-            other.steps <= each.steps and other.group.learning_rate <= each.group.learning_rate for other in harmed
+            other.steps <= each.steps and other.group.learning_rate <= each.group.learning_rate for other in losing
         )
     ]
     largest = max(safe, key=lambda each: each.steps * each.group.learning_rate, default=None)
@@ -289,7 +291,7 @@ def _single(study: Study, pictures: Mapping[str, Picture]) -> Section:
             f"`{each.name}/report/index.html`",
             f"{each.results.exploration.environment_steps}",
             _coverage(each.results.exploration.coverage),
-            f"{each.findings.arms[-1].learn_seconds:.0f} s" if each.findings.arms else NONE,
+            f"{max(arm.learn_seconds for arm in each.findings.arms):.0f} s" if each.findings.arms else NONE,
             f"{sum(each.results.seconds.values()) / 60:.0f} min",
         )
         for each in study.settings

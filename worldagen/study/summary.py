@@ -1,14 +1,14 @@
 """What the sweeps of a study say together: confirmations corrected for each other, and all as one comparison."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from worldagen.arms import Group
 from worldagen.evaluation import statistics
 from worldagen.evaluation.statistics import Comparison, PairedDifference, compare_over
-from worldagen.report.findings import Confirmed, Finding, Findings, judge
+from worldagen.report.findings import Confirmed, Finding, Findings, judge, settled
 from worldagen.report.rule import Record, record
 from worldagen.results import Confirmation, SweepResults
 
@@ -22,21 +22,17 @@ class SettingFindings:
 
     name: str
     findings: Findings
-    again: tuple[Confirmed, ...]
-    """What was run on fresh initial states; its p corrected over all that the study ran there."""
+    """What was run on fresh initial states is corrected over all that the study ran there."""
 
     @property
     def confirmed(self) -> Confirmed | None:
-        """The best budget of the search there."""
-        return self._there(self.findings.confirmed)
+        """The best budget of the search on fresh initial states."""
+        return self.findings.confirmed
 
     @property
     def chosen(self) -> Confirmed | None:
         """The acceptance rule's choice there; None where it chose none, so that the base stays."""
-        return self._there(self.findings.chosen)
-
-    def _there(self, wanted: Confirmed | None) -> Confirmed | None:
-        return next((each for each in self.again if wanted and each.finding is wanted.finding), None)
+        return self.findings.chosen
 
     @property
     def shifts(self) -> dict[str, float]:
@@ -45,7 +41,9 @@ class SettingFindings:
 
     @property
     def shift(self) -> str:
-        return ", ".join(f"{name} {strength:g}" for name, strength in self.shifts.items()) or "none"
+        draw = self.results.config["env"].get("shift_seed", 0)
+        listed = ", ".join(f"{name} {strength:g}" for name, strength in self.shifts.items())
+        return listed + (f" (draw {draw})" if listed and draw else "") or "none"
 
     @property
     def seen(self) -> bool:
@@ -118,17 +116,7 @@ class Study:
     @property
     def again(self) -> list[tuple[SettingFindings, Confirmed]]:
         """All that was run on fresh initial states."""
-        return [(each, again) for each in self.settings for again in each.again]
-
-    def confirmed_as(self, better: bool) -> tuple[SettingFindings, ...]:
-        """Settings whose confirmation differs from zero after the correction, to one side."""
-        return tuple(
-            each
-            for each in self.settings
-            if each.confirmed
-            and each.confirmed.difference.distinguishable
-            and (each.confirmed.difference.value > 0) == better
-        )
+        return [(each, again) for each in self.settings for again in each.findings.again]
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -138,17 +126,16 @@ class Study:
 def summarise(name: str, results: Mapping[str, SweepResults]) -> Study:
     """Judge every sweep of a study, and all of them together. Raises ValueError as `judge` does."""
     findings = {setting: judge(found) for setting, found in results.items()}
-    corrected = iter(statistics.holm([again.difference for each in findings.values() for again in each.again]))
-    settings = [
-        SettingFindings(setting, each, tuple(replace(again, difference=next(corrected)) for again in each.again))
-        for setting, each in findings.items()
-    ]
+    corrected = statistics.holm([again.difference for each in findings.values() for again in each.again])
+    left, settings = iter(corrected), []
+    for setting, each in findings.items():
+        settings.append(SettingFindings(setting, settled(each, [next(left) for _ in each.again], len(corrected))))
     return Study(
         name=name,
         settings=tuple(settings),
         together=_together([(each.suite, each.confirmation) for each in results.values()]),
         chosen_together=_together([(each.suite, each.chosen) for each in results.values()]),
-        budgets=_budgets(list(findings.values())),
+        budgets=_budgets([each.findings for each in settings]),
     )
 
 

@@ -4,7 +4,7 @@ from worldagen.evaluation.statistics import PairedDifference
 from worldagen.report.findings import Confirmed, method_name, smallest_difference
 from worldagen.report.rule import TOLERATED, mean_difference, predictors
 from worldagen.report.words import interval, p_value, predictors_in_words
-from worldagen.study.summary import Study
+from worldagen.study.summary import SettingFindings, Study
 
 
 def sentences(study: Study) -> list[str]:
@@ -22,17 +22,26 @@ def sentences(study: Study) -> list[str]:
 
 
 def _gains(study: Study) -> list[str]:
-    confirmed = study.confirmed
-    if not confirmed:
+    if not study.confirmed:
         return ["Nothing was confirmed on fresh initial states, so nothing here is called a gain."]
-    better, worse = study.confirmed_as(better=True), study.confirmed_as(better=False)
-    said = [f"On fresh initial states the best arm of the search gains in {len(better)} of {len(confirmed)} settings"]
-    for each in better:
-        assert each.confirmed
-        name = each.findings.name(each.confirmed.finding)
-        said.append(f"{each.name}: {interval(each.confirmed.difference)} by {name}")
-    lost = f" It harms in {len(worse)} ({', '.join(each.name for each in worse)})." if worse else ""
-    return [("; ".join(said) + f" (p < 0.05 after Holm over the {len(study.again)} comparisons there).") + lost]
+    best = [(each, each.confirmed) for each in study.settings if each.confirmed]
+    chosen = [(each, each.chosen) for each in study.settings if each.chosen]
+    said = [f"{_fresh('the best arm of the search', best)} (p < 0.05 after Holm over the {len(study.again)} there)."]
+    return said + [f"{_fresh('what the acceptance rule chooses', chosen)} (likewise)."] * bool(chosen)
+
+
+def _fresh(who: str, there: list[tuple[SettingFindings, Confirmed]]) -> str:
+    """In which settings it gains and harms on fresh initial states."""
+
+    def listed(verdict: str) -> str:
+        found = [(each, again) for each, again in there if again.finding.verdict == verdict]
+        named = [
+            f"{each.name} {interval(again.difference)} by {each.findings.name(again.finding)}" for each, again in found
+        ]
+        return f"{len(found)}" + (f" ({'; '.join(named)})" if named else "")
+
+    gains, harms = listed("gain"), listed("harm")
+    return f"On fresh initial states {who} gains in {gains} of {len(there)} settings and harms in {harms}"
 
 
 def _all_together(study: Study) -> list[str]:
@@ -75,7 +84,8 @@ def _harms(study: Study) -> list[str]:
         harms = [each for each in own if each.verdict == "harm"]
         if own:
             counts.append(f"{method_name(method)} {len(harms)} of {len(own)}")
-    return [f"Harm beyond noise in the search, by method: {', '.join(counts)} arms."] if counts else []
+    where = "in the search, or on fresh initial states" if study.again else "in the search"
+    return [f"Harm beyond noise {where}, by method: {', '.join(counts)} arms."] if counts else []
 
 
 def _rule(study: Study) -> list[str]:

@@ -65,7 +65,8 @@ class Setting:
 
 
 def run_control(setting: Setting, pool: Pool, maker: SnapshotMaker) -> Arm:
-    """The base model on the evaluation episodes and on the held-out exploration; `maker` is of any of the trials."""
+    """The base model on the evaluation episodes and on the held-out exploration; `maker` is of any trial that has
+    something to learn from."""
     trial = trials(setting.config)[0]  # which one does not matter at zero steps
     arm = load_arm(setting, trial, 0)
     if arm is None:

@@ -16,7 +16,8 @@ from worldagen.types import EpisodeSpec
 
 
 def confirm(setting: Setting, pool: Pool, group: Sequence[Arm]) -> Confirmation | None:
-    """The arms of `group` (one for each seed) and the control on initial states that nothing has used before.
+    """The arms of `group` (one for each seed) and the control on initial states that neither search nor exploration has
+    used; whether pretraining has, its demonstrations tell.
 
     None when no confirmation is configured, or the group is empty. A rejected arm is the base: its episodes are the
     control's here too.

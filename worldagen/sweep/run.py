@@ -44,7 +44,8 @@ def run_sweep(
 ) -> SweepResults:
     """Run what is missing of the sweep in run folder `folder`. Ray must be connected.
 
-    A failed trial is shown as failed arms and tried again by the next run; whatever else fails is raised.
+    A failed trial is shown as failed arms. The next run tries it again if its process died; an adaptation that broke
+    would break again. Whatever else fails is raised.
     """
     base = checkpoint.fingerprint(checkpoint_dir)
     servers = start_servers(checkpoint_dir, folder / "adapters", config.inference)
@@ -80,7 +81,8 @@ def run_sweep(
 def measure_control(setting: Setting, pool: Pool) -> Arm:
     """The base model on the evaluation episodes and on the held-out exploration."""
     device = "cuda" if setting.config.ttt.gpus and torch.cuda.is_available() else "cpu"
-    job = replace(setting.job(trials(setting.config)[0]), device=device)
+    largest = max(trials(setting.config), key=lambda trial: trial.explored)  # a smaller exploration may be lost
+    job = replace(setting.job(largest), device=device)
     return run_control(setting, pool, SnapshotMaker(job))
 
 

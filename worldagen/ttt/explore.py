@@ -74,9 +74,9 @@ class Explored:
     def first(self, episodes: int) -> "Explored":
         """The exploration of that many training episodes, which this one began with. Held-out episodes stay.
 
-        Raises ExplorationError when none of them came through.
+        If none of these came through there is nothing to learn from, which ends the arms of that size alone.
         """
-        return replace(self, training_episodes=self.training_episodes[:episodes]).checked()
+        return replace(self, training_episodes=self.training_episodes[:episodes])
 
     def checked(self) -> "Explored":
         """Itself. Raises ExplorationError when no training or no held-out episode came through."""

@@ -68,7 +68,8 @@ class Learner:
         self.dtype = compute_type(how.precision, self.training.device.type)
         self.instructions = model.encode_text(instructions).detach()
         self.seconds = time.perf_counter() - started
-        """Wall clock of encoding and steps. Measurements are not in it: they tell what happened, nothing needs them."""
+        """Wall clock of encoding and steps. Measuring is not in it: only early stopping and the acceptance rule need
+        it, and how often is theirs to say."""
         self.yardstick = Yardstick(model, self.heldout, self.instructions, changed_threshold, measure_windows)
         adapter.add(model, NAME, how.rank, how.alpha, how.seed, layers=how.layers, rows=self.method.rows)
         self.optimiser = self._optimiser()
