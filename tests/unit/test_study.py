@@ -247,3 +247,12 @@ def test_shipped_studies_can_be_run(base: str, name: str) -> None:
     kinds = {shift.name for shifts in shifted for shift in shifts}
     assert {"camera", "light", "colour", "action_scale"} <= kinds
     assert all(each.evaluation.confirm_episodes for each in configs.values())
+
+
+@pytest.mark.parametrize(("base", "name"), [("calvin", "study_gain"), ("libero", "study_camera")])
+def test_shipped_second_looks_can_be_run(base: str, name: str) -> None:
+    """One arm each, on fresh initial states of the same shift."""
+    configs = setting_configs(load([f"configs/{base}.yaml", f"configs/{name}.yaml"]))
+    for each in configs.values():
+        assert configured_shifts(each.env) and each.evaluation.confirm_episodes >= 25
+        assert len(each.ttt.method) == len(each.ttt.steps) == len(each.ttt.learning_rate) == 1
