@@ -64,6 +64,14 @@ def test_the_published_pairing_is_one_action_late(calvin: CalvinSplit) -> None:
         StepWindows(calvin, 2, 3, pairing="late")
 
 
+def test_the_published_pairing_of_libero_is_the_exact_one(libero: LiberoDemos) -> None:
+    published, exact = (StepWindows(libero, 2, 3, pairing) for pairing in ("published", "exact"))
+    np.testing.assert_allclose(published[0].action[0, :, 0], [0.01, 0.02, 0.03], rtol=1e-6)
+    assert len(published) == len(exact)
+    for ours, theirs in zip(published.batch([0, 5, 11]).action, exact.batch([0, 5, 11]).action, strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def test_play_is_what_no_sentence_describes(tmp_path: Path) -> None:
     play = CalvinSplit(write_calvin_split(tmp_path / "training"), play=True)
     assert [(d.name.split("frames ")[1], d.instruction) for d in play.demonstrations] == [

@@ -31,6 +31,8 @@ class CalvinSplit:
     Raises DataError when the folder holds no frames or no annotations.
     """
 
+    published_delay = 1  # the authors' loader takes action t + 1 with frame t
+
     def __init__(self, folder: str | Path, play: bool = False) -> None:
         self.folder = Path(folder)
         self._name, self._digits = _naming(self.folder)

@@ -4,7 +4,8 @@ A reader (`calvin.py`, `libero.py`) says what there is and reads single frames; 
 any control step, or whole trajectories for our own store.
 
 Pairing: the actions a[f] ... a[f + a - 1] lead from frame f to frame f + a. `published` is what the authors' training
-did with CALVIN: a[f + 1] ... a[f + a], one action late, for whoever wants to continue with their weights.
+did, for whoever wants to continue with their weights: with CALVIN a[f + 1] ... a[f + a], one action late; with LIBERO
+the same as the exact one.
 """
 
 from collections.abc import Sequence
@@ -48,6 +49,11 @@ class Demonstrations(Protocol):
     @property
     def demonstrations(self) -> Sequence[Demonstration]: ...
 
+    @property
+    def published_delay(self) -> int:
+        """How many actions later than the exact ones the authors' training took those of a frame."""
+        ...
+
     def frames(self, index: int, wanted: Sequence[int]) -> Frames:
         """Frames of demonstration `index`, counted from 0. Raises DataError naming file and frame."""
         ...
@@ -71,7 +77,7 @@ class StepWindows:
             raise ValueError(f"unknown pairing {pairing!r}; use exact or published")
         self.source = source
         self.chunks, self.size = chunks, actions_per_chunk
-        self.late = int(pairing == "published")
+        self.late = source.published_delay if pairing == "published" else 0
         steps = np.array([demonstration.steps for demonstration in source.demonstrations])
         self._ends = np.cumsum(np.maximum(steps - self.late, 0))
 

@@ -28,6 +28,8 @@ class LiberoDemos:
     Raises DataError when there are none, naming what is damaged.
     """
 
+    published_delay = 0  # the authors' loader takes action t + 1 with frame t, and so does `actions`
+
     def __init__(self, folder: str | Path, suite: str = "") -> None:
         self.folder = Path(folder)
         self.suite = suite or self.folder.name
