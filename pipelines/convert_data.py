@@ -19,11 +19,17 @@ def main() -> None:
     parser.add_argument("out", help="folder for the trajectories; what is there already is not converted again")
     parser.add_argument("--actions-per-chunk", type=int, default=5, help="control steps between two stored frames")
     parser.add_argument("--play", action="store_true", help="CALVIN: what no sentence describes, instead of the rest")
-    parser.add_argument("--suite", default="", help="LIBERO: name of the suite; the folder's name if not given")
+    parser.add_argument(
+        "--suite",
+        default="",
+        help="suite of all demonstrations; if not given, LIBERO: the folder's name, CALVIN: what scene_info.npy says",
+    )
     args = parser.parse_args()
     try:
         source: Demonstrations = (
-            CalvinSplit(args.source, args.play) if args.benchmark == "calvin" else LiberoDemos(args.source, args.suite)
+            CalvinSplit(args.source, args.play, args.suite)
+            if args.benchmark == "calvin"
+            else LiberoDemos(args.source, args.suite)
         )
         convert(source, Path(args.out), args.actions_per_chunk)
     except WorldagenError as error:

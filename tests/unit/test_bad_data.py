@@ -74,14 +74,31 @@ def test_images_of_several_sizes_in_one_demonstration_are_refused(calvin: Calvin
     [
         ({"language": {"ann": ["a"], "task": ["a"]}}, "has not the form of CALVIN's annotations"),
         ({"language": {"ann": ["a"], "task": []}, "info": {"indx": [(100, 104)]}}, "has not the form"),
+        (np.zeros((3, 2), int), r"auto_lang_ann\.npy has not the form of CALVIN's annotations"),
         ({"language": {"ann": [], "task": []}, "info": {"indx": []}}, "no annotated span of two frames or more"),
         ({"language": {"ann": ["a"], "task": ["a"]}, "info": {"indx": [(105, 105)]}}, "span of two frames or more"),
     ],
 )
-def test_annotations_that_describe_nothing_are_refused(calvin: CalvinSplit, annotations: dict, words: str) -> None:
+def test_annotations_that_describe_nothing_are_refused(
+    calvin: CalvinSplit, annotations: dict | np.ndarray, words: str
+) -> None:
     np.save(calvin.folder / "lang_annotations" / "auto_lang_ann.npy", annotations)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=words):
         CalvinSplit(calvin.folder)
+
+
+@pytest.mark.parametrize("scenes", [{"calvin_scene_A": 7}, {"kitchen": [0, 200]}, np.zeros((2, 2), int)])
+def test_scenes_of_another_form_are_refused(calvin: CalvinSplit, scenes: dict | np.ndarray) -> None:
+    np.save(calvin.folder / "scene_info.npy", scenes)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"scene_info\.npy has not the form .*; fetch it again"):
+        CalvinSplit(calvin.folder)
+
+
+@pytest.mark.parametrize("recordings", [np.zeros(4, int), np.zeros((2, 3), int), np.zeros((2, 2)), {"a": 1}])
+def test_recordings_of_another_form_are_refused(calvin: CalvinSplit, recordings: dict | np.ndarray) -> None:
+    np.save(calvin.folder / "ep_start_end_ids.npy", recordings)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"ep_start_end_ids\.npy holds .*, expected the first and last frames"):
+        CalvinSplit(calvin.folder, play=True)
 
 
 def test_libero_actions_that_are_not_finite_are_named(suite: Path) -> None:

@@ -80,6 +80,28 @@ def test_play_is_what_no_sentence_describes(tmp_path: Path) -> None:
     ]
 
 
+def test_play_needs_no_annotations(tmp_path: Path) -> None:
+    folder = write_calvin_split(tmp_path / "training")
+    (folder / "lang_annotations" / "auto_lang_ann.npy").unlink()
+    play = CalvinSplit(folder, play=True)
+    assert [(d.name.split("frames ")[1], d.instruction) for d in play.demonstrations] == [("100 to 139", "no lang")]
+    with pytest.raises(DataError, match=r"training has no lang_annotations/auto_lang_ann\.npy; .* --play"):
+        CalvinSplit(folder)
+
+
+def test_frames_of_no_known_scene_need_a_suite(calvin: CalvinSplit) -> None:
+    path = calvin.folder / "scene_info.npy"
+    np.save(path, {"calvin_scene_B": [0, 115]})  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"which scene frame 120 shows \(calvin_b in 0 to 115\); name .* --suite"):
+        CalvinSplit(calvin.folder)
+    path.unlink()
+    with pytest.raises(DataError, match=r"which scene frame 100 shows \(there is none\)"):
+        CalvinSplit(calvin.folder)
+    assert {d.suite for d in CalvinSplit(calvin.folder, suite="calvin_c").demonstrations} == {"calvin_c"}
+    with pytest.raises(DataError, match="CALVIN has no scene 'calvin_e'; it has calvin_a, calvin_b"):
+        CalvinSplit(calvin.folder, suite="calvin_e")
+
+
 def test_libero_observations_follow_the_action_of_their_index(libero: LiberoDemos) -> None:
     assert [(d.suite, d.task, d.steps) for d in libero.demonstrations] == [("libero_goal", "turn_on_the_stove", 12)] * 3
     whole = trajectory(libero, 0, actions_per_chunk=5)
