@@ -69,6 +69,38 @@ def test_images_of_several_sizes_in_one_demonstration_are_refused(calvin: Calvin
         trajectory(calvin, 0, actions_per_chunk=5)
 
 
+def test_a_frame_whose_header_is_damaged_is_named(calvin: CalvinSplit) -> None:
+    path = calvin.folder / "episode_0000103.npz"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 200  # the version of zip that is needed to read it
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"episode_0000103\.npz \(frame 103\) is damaged: NotImplementedError"):
+        calvin.frames(0, [3])
+
+
+@pytest.mark.parametrize(
+    ("key", "array", "words"),
+    [
+        ("rel_actions", np.zeros(6), r"rel_actions is float64 \(6,\), expected number \(7,\)"),
+        ("rel_actions", np.zeros(14), r"rel_actions is float64 \(14,\)"),
+        ("robot_obs", np.zeros(14), r"robot_obs is float64 \(14,\), expected number \(15,\)"),
+        ("rgb_static", np.zeros((200, 200, 3)), r"rgb_static is float64 .*, expected uint8 \(any, any, 3\)"),
+        ("rgb_gripper", np.zeros((84, 84), np.uint8), r"rgb_gripper is uint8 \(84, 84\)"),
+    ],
+)
+def test_a_frame_of_another_form_is_named(calvin: CalvinSplit, key: str, array: np.ndarray, words: str) -> None:
+    rewrite(calvin.folder / "episode_0000103.npz", **{key: array})
+    with pytest.raises(DataError, match=rf"episode_0000103\.npz \(frame 103\): {words}"):
+        trajectory(calvin, 0, actions_per_chunk=3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_a_state_that_is_not_finite_is_named(calvin: CalvinSplit, value: float) -> None:
+    rewrite(calvin.folder / "episode_0000103.npz", robot_obs=np.full(15, value))
+    with pytest.raises(DataError, match=r"episode_0000103\.npz: robot_obs of frame 103 is not finite"):
+        calvin.frames(0, [2, 3])
+
+
 @pytest.mark.parametrize(
     ("annotations", "words"),
     [
@@ -84,6 +116,15 @@ def test_annotations_that_describe_nothing_are_refused(
 ) -> None:
     np.save(calvin.folder / "lang_annotations" / "auto_lang_ann.npy", annotations)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=words):
+        CalvinSplit(calvin.folder)
+
+
+@pytest.mark.parametrize("fault", [b"\x95" + b"\xff" * 8, b"N)R."])  # a frame too long, a call of nothing
+def test_a_damaged_pickle_is_named(calvin: CalvinSplit, fault: bytes) -> None:
+    path = calvin.folder / "lang_annotations" / "auto_lang_ann.npy"
+    content = path.read_bytes()
+    path.write_bytes(content[:128] + fault + content[128:])
+    with pytest.raises(DataError, match=r"auto_lang_ann\.npy is damaged, or holds more than arrays and plain values"):
         CalvinSplit(calvin.folder)
 
 
@@ -105,9 +146,52 @@ def test_libero_actions_that_are_not_finite_are_named(suite: Path) -> None:
     with h5py.File(suite / "turn_on_the_stove_demo.hdf5", "r+") as file:
         file["data/demo_1/actions"][7, 2] = np.nan
     libero = LiberoDemos(suite)
-    with pytest.raises(DataError, match=r"stove_demo\.hdf5, demo_1: the action after frame 6 is not finite"):
+    with pytest.raises(DataError, match=r"stove_demo\.hdf5: data/demo_1/actions of frame 7 is not finite"):
         trajectory(libero, 1, actions_per_chunk=5)
     trajectory(libero, 0, actions_per_chunk=5)
+
+
+def test_libero_states_that_are_not_finite_are_named(suite: Path) -> None:
+    with h5py.File(suite / "turn_on_the_stove_demo.hdf5", "r+") as file:
+        file["data/demo_1/obs/ee_states"][10, 2] = np.nan
+    with pytest.raises(DataError, match=r"stove_demo\.hdf5: data/demo_1/obs/ee_states of frame 10 is not finite"):
+        LiberoDemos(suite).frames(1, [12, 10, 0])
+
+
+@pytest.mark.parametrize(
+    ("key", "array", "words"),
+    [
+        ("obs/ee_states", np.zeros((9, 6)), r"float64 \(9, 6\), expected number \(13, 6\)"),
+        (
+            "obs/agentview_rgb",
+            np.zeros((9, 8, 8, 3), np.uint8),
+            r"uint8 \(9, 8, 8, 3\), expected .*\(13, any, any, 3\)",
+        ),
+        ("actions", np.zeros((13, 6)), r"float64 \(13, 6\), expected number \(13, 7\)"),
+    ],
+)
+def test_libero_datasets_of_another_form_are_named(suite: Path, key: str, array: np.ndarray, words: str) -> None:
+    with h5py.File(suite / "turn_on_the_stove_demo.hdf5", "r+") as file:
+        del file[f"data/demo_0/{key}"]
+        file[f"data/demo_0/{key}"] = array
+    with pytest.raises(DataError, match=rf"stove_demo\.hdf5: data/demo_0/{key} is {words}; fetch it again"):
+        LiberoDemos(suite).frames(0, [0, 12])
+
+
+def test_a_libero_frame_that_cannot_be_read_is_named(suite: Path) -> None:
+    path = suite / "turn_on_the_stove_demo.hdf5"
+    with h5py.File(path, "r+") as file:
+        poses = file["data/demo_0/obs/ee_states"][:]
+        del file["data/demo_0/obs/ee_states"]
+        stored = file.create_dataset("data/demo_0/obs/ee_states", data=poses, chunks=(1, 6), fletcher32=True)
+        place = stored.id.get_chunk_info(7).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0xFF
+    path.write_bytes(content)
+    libero = LiberoDemos(suite)
+    libero.frames(0, [0, 6, 8])
+    with pytest.raises(DataError, match=r"data/demo_0/obs/ee_states of frame 7 cannot be read .*; fetch it again"):
+        libero.frames(0, [0, 6, 7, 8])
 
 
 def test_libero_files_that_lack_something_or_vanish_are_named(suite: Path) -> None:

@@ -8,23 +8,22 @@ images are upright. `scene_info.npy` says which frames show which scene, in trai
 
 import re
 import sys
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from worldagen.data.demonstrations import Demonstration, Frames, checked
+from worldagen.data.demonstrations import IMAGE, Demonstration, Frames, check_finite, check_form, numbers
 from worldagen.data.safe_pickle import load_plain
 from worldagen.data.trajectories import DataError
 from worldagen.envs.calvin.engine import SCENES
 from worldagen.envs.calvin.env import axis_angle
+from worldagen.types import ACTION_SIZE
 
 NO_INSTRUCTION = "no lang"
 """The authors' sentence for play data."""
-_KEYS = ("rgb_static", "rgb_gripper", "robot_obs", "rel_actions")
-_VALUES = {"robot_obs": 15, "rel_actions": 7}
+_FORMS = {"rgb_static": IMAGE, "rgb_gripper": IMAGE, "robot_obs": numbers(15), "rel_actions": numbers(ACTION_SIZE)}
+_OBSERVED, _ACTIONS = ("rgb_static", "rgb_gripper", "robot_obs"), ("rel_actions",)
 _SUITES = {f"calvin_scene_{suite[-1].upper()}": suite for suite in SCENES}
 
 Span = tuple[int, int, str, str]
@@ -58,7 +57,7 @@ class CalvinSplit:
             raise DataError(f"{self.folder} has no {'play' if play else 'annotated'} span of two frames or more")
 
     def frames(self, index: int, wanted: Sequence[int]) -> Frames:
-        loaded = [self._read(self._starts[index] + frame, _KEYS[:3]) for frame in wanted]
+        loaded = [self._read(self._starts[index] + frame, _OBSERVED) for frame in wanted]
         for frame, content in zip(wanted, loaded, strict=True):
             self._check_sizes(self._starts[index] + frame, content, loaded[0])
         return Frames(
@@ -69,8 +68,8 @@ class CalvinSplit:
 
     def actions(self, index: int, first: int, last: int) -> np.ndarray:
         start = self._starts[index]
-        read = [self._read(start + frame, _KEYS[3:])["rel_actions"] for frame in range(first, last)]
-        return checked(np.array(read, np.float32).reshape(-1, 7), str(self.folder), start + first)
+        read = [self._read(start + frame, _ACTIONS)["rel_actions"] for frame in range(first, last)]
+        return np.array(read, np.float32).reshape(-1, ACTION_SIZE)
 
     def _check_sizes(self, frame: int, content: dict[str, np.ndarray], first: dict[str, np.ndarray]) -> None:
         for key, array in content.items():
@@ -87,13 +86,18 @@ class CalvinSplit:
         path = self._path(frame)
         try:
             with np.load(path, allow_pickle=False) as file:
-                return {key: file[key] for key in keys}
+                content = {key: file[key] for key in keys}
         except FileNotFoundError as error:
             raise DataError(f"frame {frame} is missing: there is no {path}") from error
         except KeyError as error:
             raise DataError(f"{path} (frame {frame}) has no {error}") from error
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(f"{path} (frame {frame}) is damaged: {error}; fetch it again") from error
+        except Exception as error:  # what a damaged header makes zipfile, zlib and numpy raise has no common class
+            raise DataError(f"{path} (frame {frame}) is damaged: {error!r}; fetch it again") from error
+        for key, array in content.items():
+            check_form(array, _FORMS[key], f"{path} (frame {frame}): {key}")
+            if _FORMS[key] is not IMAGE:
+                check_finite(array[None], f"{path}: {key}", [frame])
+        return content
 
     def _suite(self, frame: int) -> str:
         found = next((suite for suite, first, last in self._scenes if first <= frame <= last), None)

@@ -10,13 +10,22 @@ the same as the exact one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from worldagen.data.trajectories import DataError
 from worldagen.data.windows import Window, WindowBatch, collate
 from worldagen.types import ACTION_SIZE, EnvSpec, EpisodeSpec, PolicySpec, Trajectory
+
+Form = tuple[tuple[int | None, ...], type]
+"""Shape, where None fits any size, and numpy type, abstract or not."""
+IMAGE: Form = ((None, None, 3), np.uint8)
+
+
+def numbers(size: int) -> Form:
+    """The form of `size` numbers of whatever type."""
+    return (size,), np.number
 
 
 @dataclass(frozen=True)
@@ -145,12 +154,21 @@ def trajectory(source: Demonstrations, index: int, actions_per_chunk: int) -> Tr
     )
 
 
-def checked(actions: np.ndarray, name: str, first: int) -> np.ndarray:
-    """float32 copy of `actions` (n, 7). Raises DataError for one that is not finite, naming its frame."""
-    bad = ~np.isfinite(actions).all(axis=1)
+def check_form(stored: Any, form: Form, where: str) -> None:
+    """Raise DataError, naming `where`, unless an array or HDF5 dataset has this form."""
+    shape, dtype = form
+    fits = len(stored.shape) == len(shape) and all(b in (None, a) for a, b in zip(stored.shape, shape, strict=True))
+    if not fits or not np.issubdtype(stored.dtype, dtype):
+        expected = f"{dtype.__name__} {str(shape).replace('None', 'any')}"
+        raise DataError(f"{where} is {stored.dtype} {stored.shape}, expected {expected}; fetch it again")
+
+
+def check_finite(values: np.ndarray, name: str, frames: Sequence[int] | np.ndarray) -> None:
+    """Raise DataError where a row of `values` (n, m) is not finite as float32, naming the frame it is stored with."""
+    with np.errstate(over="ignore"):
+        bad = ~np.isfinite(values.astype(np.float32)).all(axis=1)
     if bad.any():
-        raise DataError(f"{name}: the action after frame {first + int(bad.argmax())} is not finite")
-    return actions.astype(np.float32)
+        raise DataError(f"{name} of frame {frames[int(bad.argmax())]} is not finite; fetch it again")
 
 
 def _chunked(actions: np.ndarray, chunks: int, size: int) -> tuple[np.ndarray, np.ndarray]:
