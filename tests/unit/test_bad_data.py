@@ -263,3 +263,28 @@ def test_the_converter_names_the_frame_leaves_no_half_file_and_goes_on(
     path.write_bytes(content)
     convert_data.main()
     assert len(list(out.iterdir())) == 2
+
+
+def test_what_was_converted_stays_as_it_is(calvin: CalvinSplit, tmp_path: Path) -> None:
+    convert_data.convert(calvin, tmp_path / "out", actions_per_chunk=5)
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    assert len(written) == 2
+    convert_data.convert(CalvinSplit(calvin.folder), tmp_path / "out", actions_per_chunk=5)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()} == written
+
+
+def test_what_was_converted_otherwise_is_refused(calvin: CalvinSplit, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    convert_data.convert(calvin, out, actions_per_chunk=5)
+    words = (
+        r"out/000000-open_drawer\.parquet holds .*training frames 100 to 109 .* with 5 actions per chunk, but is to "
+    )
+    with pytest.raises(DataError, match=words + r"hold .*training frames 100 to 109 .* with 3; convert into another"):
+        convert_data.convert(calvin, out, actions_per_chunk=3)
+    with pytest.raises(DataError, match=words + r"hold .*other frames 100 to 109"):
+        convert_data.convert(CalvinSplit(write_calvin_split(tmp_path / "other")), out, actions_per_chunk=5)
+    with pytest.raises(DataError, match=words + r"hold .*\(calvin_c, open_drawer"):
+        convert_data.convert(CalvinSplit(calvin.folder, suite="calvin_c"), out, actions_per_chunk=5)
+    with pytest.raises(DataError, match=words + r"hold nothing from .*training frames 109 to 120 and others"):
+        convert_data.convert(CalvinSplit(calvin.folder, play=True), out, actions_per_chunk=5)
+    assert len(list(out.iterdir())) == 2

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from worldagen.data.trajectories import DataError
+from worldagen.data.trajectories import DataError, TrajectoryInfo
 from worldagen.data.windows import Window, WindowBatch, collate
 from worldagen.types import ACTION_SIZE, EnvSpec, EpisodeSpec, PolicySpec, Trajectory
 
@@ -38,6 +38,9 @@ class Demonstration:
     task: str
     instruction: str
     steps: int
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.suite}, {self.task}, {self.instruction!r}, {self.steps} steps)"
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,12 @@ def trajectory(source: Demonstrations, index: int, actions_per_chunk: int) -> Tr
         counts=counts,
         success=True,
     )
+
+
+def origin(file: TrajectoryInfo) -> Demonstration:
+    """The demonstration that `trajectory` made a stored episode of."""
+    spec = file.spec
+    return Demonstration(spec.policy.checkpoint, spec.env.suite, spec.task, file.instruction, spec.step_limit)
 
 
 def check_form(stored: Any, form: Form, where: str) -> None:
