@@ -17,10 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("benchmark", choices=["calvin", "libero"])
     parser.add_argument("source", help="CALVIN: folder of one split (task_D_D/training); LIBERO: folder of .hdf5 files")
-    parser.add_argument(
-        "out",
-        help="folder for these trajectories alone; what an interrupted run left there stays",
-    )
+    parser.add_argument("out", help="folder for these trajectories alone; what an interrupted run left there stays")
     parser.add_argument("--actions-per-chunk", type=int, default=5, help="control steps between two stored frames")
     parser.add_argument("--play", action="store_true", help="CALVIN: what no sentence describes, instead of the rest")
     parser.add_argument(
