@@ -118,7 +118,10 @@ def parquet_windows(folder: Path, cache: float = 2.0) -> WindowDataset:
 
 
 READERS = {
-    "CALVIN npz, 200 + 84 px": (write_calvin, lambda path: StepWindows(CalvinSplit(path), CHUNKS, ACTIONS)),
+    "CALVIN npz, 200 + 84 px": (
+        write_calvin,
+        lambda path: StepWindows(CalvinSplit(path, suite="calvin_d"), CHUNKS, ACTIONS),
+    ),
     "LIBERO HDF5, 128 px": (write_libero, lambda path: StepWindows(LiberoDemos(path), CHUNKS, ACTIONS)),
     "Parquet, 64 px": (lambda path, n: write_parquet(path, n, (64, 64)), parquet_windows),
     "Parquet, 200 + 84 px": (lambda path, n: write_parquet(path, n, (200, 84)), parquet_windows),

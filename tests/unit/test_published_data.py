@@ -64,12 +64,42 @@ def test_the_published_pairing_is_one_action_late(calvin: CalvinSplit) -> None:
         StepWindows(calvin, 2, 3, pairing="late")
 
 
+def test_the_published_pairing_of_libero_is_the_exact_one(libero: LiberoDemos) -> None:
+    published, exact = (StepWindows(libero, 2, 3, pairing) for pairing in ("published", "exact"))
+    np.testing.assert_allclose(published[0].action[0, :, 0], [0.01, 0.02, 0.03], rtol=1e-6)
+    assert len(published) == len(exact)
+    for ours, theirs in zip(published.batch([0, 5, 11]).action, exact.batch([0, 5, 11]).action, strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def test_play_is_what_no_sentence_describes(tmp_path: Path) -> None:
     play = CalvinSplit(write_calvin_split(tmp_path / "training"), play=True)
     assert [(d.name.split("frames ")[1], d.instruction) for d in play.demonstrations] == [
         ("109 to 120", "no lang"),
         ("133 to 139", "no lang"),
     ]
+
+
+def test_play_needs_no_annotations(tmp_path: Path) -> None:
+    folder = write_calvin_split(tmp_path / "training")
+    (folder / "lang_annotations" / "auto_lang_ann.npy").unlink()
+    play = CalvinSplit(folder, play=True)
+    assert [(d.name.split("frames ")[1], d.instruction) for d in play.demonstrations] == [("100 to 139", "no lang")]
+    with pytest.raises(DataError, match=r"training has no lang_annotations/auto_lang_ann\.npy; .* --play"):
+        CalvinSplit(folder)
+
+
+def test_frames_of_no_known_scene_need_a_suite(calvin: CalvinSplit) -> None:
+    path = calvin.folder / "scene_info.npy"
+    np.save(path, {"calvin_scene_B": [0, 115]})  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"which scene frame 120 shows \(calvin_b in 0 to 115\); name .* --suite"):
+        CalvinSplit(calvin.folder)
+    path.unlink()
+    with pytest.raises(DataError, match=r"which scene frame 100 shows \(there is none\)"):
+        CalvinSplit(calvin.folder)
+    assert {d.suite for d in CalvinSplit(calvin.folder, suite="calvin_c").demonstrations} == {"calvin_c"}
+    with pytest.raises(DataError, match="CALVIN has no scene 'calvin_e'; it has calvin_a, calvin_b"):
+        CalvinSplit(calvin.folder, suite="calvin_e")
 
 
 def test_libero_observations_follow_the_action_of_their_index(libero: LiberoDemos) -> None:
@@ -112,7 +142,7 @@ def test_bad_calvin_data_is_named(calvin: CalvinSplit, tmp_path: Path) -> None:
     content = dict(np.load(folder / "episode_0000106.npz"))
     content["rel_actions"][2] = np.nan
     np.savez(folder / "episode_0000106.npz", **content)
-    with pytest.raises(DataError, match="the action after frame 106 is not finite"):
+    with pytest.raises(DataError, match=r"episode_0000106\.npz: rel_actions of frame 106 is not finite"):
         calvin.actions(0, 6, 8)
     (folder / "lang_annotations" / "auto_lang_ann.npy").unlink()
     with pytest.raises(DataError, match="has no lang_annotations"):
@@ -127,7 +157,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
             return eval, ("1 + 1",)
 
     np.save(tmp_path / "evil.npy", {"a": Evil()})  # type: ignore[arg-type]
-    with pytest.raises(DataError, match=r"evil\.npy .* refusing to load builtins\.eval"):
+    with pytest.raises(DataError, match=r"evil\.npy .*refusing to load builtins\.eval"):
         load_plain(tmp_path / "evil.npy")
 
 

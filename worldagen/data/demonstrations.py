@@ -4,18 +4,28 @@ A reader (`calvin.py`, `libero.py`) says what there is and reads single frames; 
 any control step, or whole trajectories for our own store.
 
 Pairing: the actions a[f] ... a[f + a - 1] lead from frame f to frame f + a. `published` is what the authors' training
-did with CALVIN: a[f + 1] ... a[f + a], one action late, for whoever wants to continue with their weights.
+did, for whoever wants to continue with their weights: with CALVIN a[f + 1] ... a[f + a], one action late; with LIBERO
+the same as the exact one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from worldagen.data.trajectories import DataError
+from worldagen.data.trajectories import DataError, TrajectoryInfo
 from worldagen.data.windows import Window, WindowBatch, collate
 from worldagen.types import ACTION_SIZE, EnvSpec, EpisodeSpec, PolicySpec, Trajectory
+
+Form = tuple[tuple[int | None, ...], type]
+"""Shape, where None fits any size, and numpy type, abstract or not."""
+IMAGE: Form = ((None, None, 3), np.uint8)
+
+
+def numbers(size: int) -> Form:
+    """The form of `size` numbers of whatever type."""
+    return (size,), np.number
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,9 @@ class Demonstration:
     task: str
     instruction: str
     steps: int
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.suite}, {self.task}, {self.instruction!r}, {self.steps} steps)"
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,11 @@ class Demonstrations(Protocol):
 
     @property
     def demonstrations(self) -> Sequence[Demonstration]: ...
+
+    @property
+    def published_delay(self) -> int:
+        """How many actions later than the exact ones the authors' training took those of a frame."""
+        ...
 
     def frames(self, index: int, wanted: Sequence[int]) -> Frames:
         """Frames of demonstration `index`, counted from 0. Raises DataError naming file and frame."""
@@ -71,7 +89,7 @@ class StepWindows:
             raise ValueError(f"unknown pairing {pairing!r}; use exact or published")
         self.source = source
         self.chunks, self.size = chunks, actions_per_chunk
-        self.late = int(pairing == "published")
+        self.late = source.published_delay if pairing == "published" else 0
         steps = np.array([demonstration.steps for demonstration in source.demonstrations])
         self._ends = np.cumsum(np.maximum(steps - self.late, 0))
 
@@ -139,12 +157,27 @@ def trajectory(source: Demonstrations, index: int, actions_per_chunk: int) -> Tr
     )
 
 
-def checked(actions: np.ndarray, name: str, first: int) -> np.ndarray:
-    """float32 copy of `actions` (n, 7). Raises DataError for one that is not finite, naming its frame."""
-    bad = ~np.isfinite(actions).all(axis=1)
+def origin(file: TrajectoryInfo) -> Demonstration:
+    """The demonstration that `trajectory` made a stored episode of."""
+    spec = file.spec
+    return Demonstration(spec.policy.checkpoint, spec.env.suite, spec.task, file.instruction, spec.step_limit)
+
+
+def check_form(stored: Any, form: Form, where: str) -> None:
+    """Raise DataError, naming `where`, unless an array or HDF5 dataset has this form."""
+    shape, dtype = form
+    fits = len(stored.shape) == len(shape) and all(b in (None, a) for a, b in zip(stored.shape, shape, strict=True))
+    if not fits or not np.issubdtype(stored.dtype, dtype):
+        expected = f"{dtype.__name__} {str(shape).replace('None', 'any')}"
+        raise DataError(f"{where} is {stored.dtype} {stored.shape}, expected {expected}; fetch it again")
+
+
+def check_finite(values: np.ndarray, name: str, frames: Sequence[int] | np.ndarray) -> None:
+    """Raise DataError where a row of `values` (n, m) is not finite as float32, naming the frame it is stored with."""
+    with np.errstate(over="ignore"):
+        bad = ~np.isfinite(values.astype(np.float32)).all(axis=1)
     if bad.any():
-        raise DataError(f"{name}: the action after frame {first + int(bad.argmax())} is not finite")
-    return actions.astype(np.float32)
+        raise DataError(f"{name} of frame {frames[int(bad.argmax())]} is not finite; fetch it again")
 
 
 def _chunked(actions: np.ndarray, chunks: int, size: int) -> tuple[np.ndarray, np.ndarray]:
