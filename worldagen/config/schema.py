@@ -214,8 +214,8 @@ class PretrainConfig:
 @dataclass
 class PoolConfig:
     workers: int = at_least_zero(0)
-    """Simulator actors; 0 means one per `worker_cpus` CPUs of the nodes that are up, more or fewer as nodes come and go,
-    and never makes an autoscaler add one. With a number Ray is asked for all of them, whatever is up."""
+    """Simulator actors; 0 means one per `worker_cpus` CPUs of the nodes that are up, more or fewer as nodes come and
+    go, and never makes an autoscaler add one. With a number Ray is asked for all of them, whatever is up."""
     envs_per_worker: int = positive(1)
     """Simulators in each actor, each with its own episodes: while one waits for the policy, another moves."""
     worker_cpus: float = 1.0
