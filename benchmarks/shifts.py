@@ -30,7 +30,8 @@ A shift is a named way in which the world differs from the one that a policy was
 to make up for. Shifts are part of what an episode runs in, so they are in its key, in the episode log, in the
 configuration that MLflow and the report show, and results of two shifts are never mixed.
 
-    python pipelines/evaluate.py --config configs/calvin.yaml checkpoint=checkpoints/calvin env.shifts.camera=0.5
+    python pipelines/evaluate.py --config configs/calvin.yaml checkpoint=checkpoints/calvin \\
+      env.shifts.camera=0.5 run_dir=runs/calvin_camera
 
     env: {{shifts: {{camera: 0.5, mass: 1}}, shift_seed: 3}}          # in a configuration file
     EnvSpec(shifts=(Shift(name="camera", strength=0.5, seed=3),))   # in Python

@@ -1,4 +1,4 @@
-"""The plan of the house holds: imports point downwards, and simulator processes need neither torch nor Ray."""
+"""The code layout of docs/architecture.md: imports point downwards; simulator processes need neither torch nor Ray."""
 
 import ast
 import subprocess

@@ -57,6 +57,7 @@ def test_preset_can_be_adjusted() -> None:
         ("pretrain.batch_size=0", ["pretrain.batch_size=0"]),
         ("pretrain.accumulate=33", ["pretrain.accumulate=33", "of the 32 windows"]),
         ("pretrain.ema=1", ["pretrain.ema=1 must be less than 1"]),
+        ("inference.gpus=0.5", ["inference.gpus=0.5", "inference.device=cpu", "set inference.device=cuda"]),
         ("ttt=3", ["settings"]),
         ("seed", ["'seed' is not an override"]),
     ],
@@ -67,6 +68,11 @@ def test_bad_setting_is_refused_in_one_line(override: str, words: list[str]) -> 
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_inference_on_a_gpu_needs_both_of_its_settings() -> None:
+    inference = load([], ["inference.device=cuda", "inference.gpus=0.5"]).inference
+    assert (inference.device, inference.gpus) == ("cuda", 0.5)
 
 
 def test_missing_and_broken_files_are_named(tmp_path) -> None:

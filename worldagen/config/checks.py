@@ -17,6 +17,11 @@ def check(config: Config) -> None:
     _check_exploration(config)
     _check_ttt(config)
     _require(
+        config.inference.device == "cuda" or not config.inference.gpus,
+        f"inference.gpus={config.inference.gpus:g} reserves a GPU, and inference.device={config.inference.device} "
+        "leaves the model on the CPU; set inference.device=cuda too",
+    )
+    _require(
         bool(config.evaluation.protocol) or not config.evaluation.limit,
         f"evaluation.limit={config.evaluation.limit} runs a part of a protocol, and evaluation.protocol names none; "
         "for fewer episodes set evaluation.episodes_per_task",

@@ -59,8 +59,8 @@ class EnvConfig:
     visuals: str = one_of("light", "full")
     """`light` (simplified geometry, fast) or `full` (what the benchmark draws)."""
     assets: str = one_of("auto", "official", "primitive")
-    """`official` (an error if they are not at hand), `primitive` (generated), or `auto` (official if found, else
-    primitive, announced)."""
+    """`official` (an error if they are not at hand), `primitive` (generated), or `auto`, announced: on LIBERO official
+    if found, else primitive; on CALVIN what belongs to the engine, always primitive with `native`."""
     assets_path: str = ""
     """Folder of the official LIBERO assets; empty searches the installed package, the cache and the hub."""
     gl: str = one_of("auto", "egl", "osmesa")
@@ -214,7 +214,8 @@ class PretrainConfig:
 @dataclass
 class PoolConfig:
     workers: int = at_least_zero(0)
-    """Simulator actors; 0 means one per `worker_cpus` CPUs of the cluster, more or fewer as nodes come and go."""
+    """Simulator actors; 0 means one per `worker_cpus` CPUs of the nodes that are up, more or fewer as nodes come and
+    go, and never makes an autoscaler add one. With a number Ray is asked for all of them, whatever is up."""
     envs_per_worker: int = positive(1)
     """Simulators in each actor, each with its own episodes: while one waits for the policy, another moves."""
     worker_cpus: float = 1.0
@@ -244,11 +245,11 @@ class InferenceConfig:
     max_adapters: int = positive(32)
     """Adapters that a server keeps loaded; the one unused for longest makes room for another."""
     device: str = one_of("cpu", "cuda")
-    """`cpu` or `cuda`."""
+    """Where the servers compute. With `cuda` set `gpus` too, so that Ray gives each server a node with a GPU."""
     threads: int = positive(1)
     """Torch threads per server."""
     gpus: float = 0.0
-    """GPU share reserved per server."""
+    """GPU share reserved per server; needs `device=cuda`."""
 
 
 @dataclass
@@ -315,7 +316,7 @@ class TTTConfig:
     threads: int = positive(1)
     """Torch threads of each learner."""
     gpus: float = 0.0
-    """GPU share of each learner."""
+    """GPU share of each learner, which then computes on that GPU; 0: on the CPU."""
     max_concurrent_trials: int = positive(2)
     """Trials that adapt and evaluate at the same time."""
 
