@@ -232,6 +232,18 @@ def test_rank_correlation_over_arms_of_other_initial_states() -> None:
     assert found.value == pytest.approx(1) and found.states == 5
 
 
+def test_rank_correlation_over_settings_is_that_within_them() -> None:
+    """In both settings more drift goes with less success; that the one with more drift succeeds more does not count."""
+    drift = np.array([1.0, 2, 3, 4, 11, 12, 13, 14])
+    success = np.array([0.4, 0.3, 0.2, 0.1, 0.9, 0.8, 0.7, 0.6])
+    names = "aaaabbbb"
+    found = rank_correlation(drift, alike(success), range(8), names)
+    assert found.value == pytest.approx(-1) and found.distinguishable
+    assert rank_correlation(drift, alike(success), range(8)).value > 0
+    still = rank_correlation([*drift, 1, 2], alike(np.array([*success, 0, 0])), range(10), [*names, "c", "c"])
+    assert (still.value, still.arms) == (pytest.approx(-1), 8), "a setting in which nothing happens says nothing"
+
+
 def test_rank_correlation_of_what_never_varies_is_nan() -> None:
     assert math.isnan(rank_correlation([1, 2, 3, 4], alike(np.full(4, 5.0)), "abcd").value)
     few = rank_correlation([1, 2, 3], alike(np.array([3, 2, 1])), "aab")

@@ -88,7 +88,7 @@ class Predictors:
 
 def predictors(sweeps: list[Findings]) -> Predictors | None:
     """Over all evaluated budgets of the sweeps; None if there are none. The budgets of one way to adapt (its step
-    counts) are one cluster, and sweeps of one suite share their initial states."""
+    counts) are one cluster, ranks are those within a sweep, and sweeps of one suite share their initial states."""
     found = [
         (each, (number, each.group), _changes(findings, each))
         for number, findings in enumerate(sweeps)
@@ -98,9 +98,10 @@ def predictors(sweeps: list[Findings]) -> Predictors | None:
     if not found:
         return None
     clusters, changes = [cluster for _, cluster, _ in found], [change for _, _, change in found]
+    settings = [number for number, _ in clusters]
     return Predictors(
-        loss=rank_correlation([each.error_change for each, *_ in found], changes, clusters),
-        drift=rank_correlation([each.measured("arm_drift") for each, *_ in found], changes, clusters),
+        loss=rank_correlation([each.error_change for each, *_ in found], changes, clusters, settings),
+        drift=rank_correlation([each.measured("arm_drift") for each, *_ in found], changes, clusters, settings),
     )
 
 

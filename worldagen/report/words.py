@@ -170,7 +170,7 @@ def _tendency(found: Correlation, what: str, better: bool) -> str:
 def correlation(found: Correlation) -> str:
     """A rank correlation with its interval."""
     if math.isnan(found.value):
-        return f"no rank correlation over {found.arms} arms"
+        return "no rank correlation, for success or the other never varies"
     numbers = [f"{value:+.2f}".replace("-", "−") for value in (found.value, found.low, found.high)]
     between = (
         f" [{numbers[1]}, {numbers[2]}]" if not math.isnan(found.low) else ", too few ways to adapt for an interval"

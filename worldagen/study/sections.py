@@ -215,7 +215,8 @@ def _prediction(study: Study, pictures: Mapping[str, Picture]) -> Section | None
     if not rows:
         return None
     note = (
-        "Spearman's rank correlations over arms. Their 95 % intervals draw ways to adapt, whose step counts resemble "
+        "Spearman's rank correlations over arms; in the row `all` of their ranks within each setting, where success "
+        "varied at all. Their 95 % intervals draw ways to adapt, whose step counts resemble "
         "each other, and initial states, on which all arms were measured, each by itself. Negative: a lower error, or "
         "less drift, goes with more success."
     )
