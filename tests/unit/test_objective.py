@@ -85,6 +85,21 @@ def test_workers_exchange_gradients_once_a_step(one_process: None) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize("extra", ["unused_parameters", "predict_state"])
+def test_parameters_that_no_loss_reaches_do_not_stop_data_parallel_training(one_process: None, extra: str) -> None:
+    """Published weights carry some; they stay as they are, and are saved like the others."""
+    model = small_model(**{extra: True})
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    parallel = DistributedDataParallel(Objective(model, torch.float32, "cpu"))
+    for _ in range(2):  # the second step fails when the first one did not give every gradient
+        backward(parallel, [DATA.batch([0, 1, 2])], WEIGHTS, Worker(0, 1))
+    trained = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    unused = before.keys() - trained
+    assert unused and all(name.startswith(("state_", "backbone.embed_tokens")) for name in unused)
+    assert not any(parameter.requires_grad for name, parameter in model.named_parameters() if name in unused)
+    assert model.state_dict().keys() == before.keys()
+
+
 def test_compilation_is_for_gpus_unless_asked_for() -> None:
     assert [compiles(setting, device) for setting in ("auto", "on", "off") for device in ("cpu", "cuda:0")] == [
         *(False, True),
