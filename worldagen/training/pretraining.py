@@ -112,14 +112,20 @@ def plan(config: Config) -> Plan:
 
 
 def _check_initial(config: Config) -> None:
-    """Raise ConfigError unless `pretrain.initial` holds a model of the configured size."""
+    """Raise ConfigError unless `pretrain.initial` holds a model of the configured size and of our conventions."""
     folder = config.pretrain.initial
     try:
         differing = checkpoint.differing(folder, config.model)
+        foreign = checkpoint.conventions(folder).foreign()
     except CheckpointError as error:
         raise ConfigError(f"pretrain.initial={folder}: {error}") from error
     if differing:
         raise ConfigError(f"pretrain.initial={folder} holds another model; it differs in model.{', '.join(differing)}")
+    if foreign:
+        raise ConfigError(
+            f"pretrain.initial={folder} was trained with other conventions: {'; '.join(foreign)}; pretraining knows "
+            "worldagen's own only. Start from a checkpoint that it trained, or adapt this one at test time"
+        )
 
 
 def finished(plan: Plan) -> bool:
