@@ -26,10 +26,11 @@ from worldagen.models.precision import compute_type
 from worldagen.models.weights import CheckpointError
 from worldagen.models.worldagen import WorldAgen
 from worldagen.tracking.progress import progress
+from worldagen.training.compilation import not_compiled
 from worldagen.training.loop import ALONE, Record, train
 from worldagen.training.objective import Worker
 from worldagen.training.pictures import save_predictions
-from worldagen.training.state import check_settings
+from worldagen.training.state import FILES, check_settings
 from worldagen.training.validation import validate
 from worldagen.training.vision_cache import SeenWindows, cache_path, see_all
 
@@ -81,6 +82,7 @@ class Plan:
             "pretrain": pretrain,
             "seed": self.config.seed,
             "episodes": {name: content_key([e.spec.key for e in infos]) for name, infos in episodes.items()},
+            FILES: {e.spec.key: [e.digest, e.path.name] for infos in episodes.values() for e in infos},
         }
 
 
