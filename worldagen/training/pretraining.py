@@ -193,7 +193,9 @@ def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lam
         worker=worker,
     )
     if worker.rank == 0:
-        _finish(plan, model, [*curve[:-1], {**curve[-1], **measure(model)}])
+        with not_compiled():
+            last = curve[-1] | measure(model)
+        _finish(plan, model, [*curve[:-1], last])
 
 
 def summary(record: Record) -> str:
