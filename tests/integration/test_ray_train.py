@@ -6,18 +6,24 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import torch
 from mlflow.tracking import MlflowClient
+from ray.train import FailureConfig
+from ray.train.v2.api.exceptions import WorkerGroupError
 from small import small_config
 from synthetic import make_curtain
 
 from worldagen.config import Config, EnvConfig, PretrainConfig
-from worldagen.data.trajectories import save
+from worldagen.data.trajectories import DataError, save
 from worldagen.models import checkpoint
 from worldagen.tracking.mlflow_log import open_sweep
+from worldagen.training import ray_train
+from worldagen.training.failures import FailurePolicy
+from worldagen.training.objective import Worker
 from worldagen.training.pretraining import plan, work
 from worldagen.training.ray_train import pretrain
 from worldagen.training.state import TrainingError
@@ -116,6 +122,39 @@ def test_two_workers_go_on_with_what_one_began_though_one_of_them_is_killed(
     assert killed
     for name, value in checkpoint.load(folder).state_dict().items():
         torch.testing.assert_close(value, reference[name], atol=2e-3, rtol=0, msg=name)
+
+
+def test_workers_that_died_are_started_again_but_not_for_an_error_of_our_own() -> None:
+    """Which another worker may accompany with what it met when the first one left it alone."""
+    policy = FailurePolicy(FailureConfig(max_failures=1))
+    alone, bad = RuntimeError("connection closed by peer"), DataError("episode 7 is damaged")
+    failures = [{0: alone}, {0: alone, 1: bad}, {0: alone}]
+    decisions = [policy.make_decision(WorkerGroupError("failed", failure)).name for failure in failures]
+    assert decisions == ["RETRY", "RAISE", "RAISE"], "the third for having failed once too often"
+
+
+def test_an_error_of_one_worker_ends_the_run_at_once_and_is_not_repeated(
+    ray_cluster: None, demos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the other one waits for it."""
+    starts = tmp_path / "starts"
+
+    def with_bad_data_on_rank_1(settings: dict[str, Any]) -> None:
+        def bad(run: object, worker: Worker, log: object) -> None:
+            if worker.rank == 1:
+                with starts.open("a") as file:
+                    file.write(f"{time.time()}\n")
+                raise DataError("episode 7 is damaged")
+            torch.distributed.barrier()
+
+        ray_train.work = bad  # in the worker's process
+        ray_train._work(settings)
+
+    monkeypatch.setattr(ray_train, "_work", with_bad_data_on_rank_1)
+    with pytest.raises(DataError, match=r"^episode 7 is damaged$"):
+        pretrain(make_config(demos, tmp_path / "run", workers=2, failures=3))
+    (began,) = map(float, starts.read_text().split())
+    assert time.time() - began < 60
 
 
 def test_more_than_the_cluster_has_is_refused(ray_cluster: None, demos: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from tests.small import small_config, small_inputs, small_model
 from worldagen.models import adapter, checkpoint, published, reference
+from worldagen.models.folders import fresh_folder
 from worldagen.models.weights import CheckpointError, base_state
 from worldagen.models.worldagen import WorldAgen
 
@@ -42,6 +43,33 @@ def test_a_failed_save_leaves_the_old_one(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         checkpoint.save(small_model(1), tmp_path / "checkpoint", {"not JSON": object()})
     assert checkpoint.fingerprint(checkpoint.load(tmp_path / "checkpoint")) == checkpoint.fingerprint(model)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_what_was_there_comes_back_when_replacing_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = checkpoint.save(small_model(0), tmp_path / "checkpoint", {})
+    before, rename = checkpoint.fingerprint(folder), Path.rename
+
+    def fails_into_place(self: Path, target: Path) -> Path:
+        if "-new-" in self.name:
+            raise OSError("the disk went away")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fails_into_place)
+        with pytest.raises(CheckpointError, match="the disk went away; what was there before is kept"):
+            checkpoint.save(small_model(1), folder, {})
+    assert checkpoint.fingerprint(checkpoint.load(folder)) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_what_a_killed_process_moved_away_comes_back_with_the_next_save(tmp_path: Path) -> None:
+    folder = checkpoint.save(small_model(0), tmp_path / "checkpoint", {})
+    before = checkpoint.fingerprint(folder)
+    folder.rename(tmp_path / ".checkpoint-replaced-123")
+    with pytest.raises(RuntimeError, match="full"), fresh_folder(folder):
+        raise RuntimeError("the disk is full")
+    assert checkpoint.fingerprint(checkpoint.load(folder)) == before
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 

@@ -85,6 +85,19 @@ def test_workers_exchange_gradients_once_a_step(one_process: None) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize("extra", ["unused_parameters", "predict_state"])
+def test_parameters_that_no_loss_reaches_do_not_stop_data_parallel_training(one_process: None, extra: str) -> None:
+    model = small_model(**{extra: True})
+    names = set(model.state_dict())
+    parallel = DistributedDataParallel(Objective(model, torch.float32, "cpu"))
+    for _ in range(2):  # the second step fails when the first one did not give every gradient
+        backward(parallel, [DATA.batch([0, 1, 2])], WEIGHTS, Worker(0, 1))
+    unused = {name: parameter for name, parameter in model.named_parameters() if parameter.grad is None}
+    assert unused and all(name.startswith(("state_", "backbone.embed_tokens")) for name in unused)
+    assert not any(parameter.requires_grad for parameter in unused.values())
+    assert names == set(model.state_dict()), "published weights carry them: they are loaded and saved all the same"
+
+
 def test_compilation_is_for_gpus_unless_asked_for() -> None:
     assert [compiles(setting, device) for setting in ("auto", "on", "off") for device in ("cpu", "cuda:0")] == [
         *(False, True),

@@ -12,7 +12,11 @@ from worldagen.models.shipping import ship
 from worldagen.models.weights import CheckpointError, base_state
 
 PROVENANCE = {
-    "identity": {"seed": 3, "pretrain": {"data": {"/home/me/runs/goal/demos": 1.0}}},
+    "identity": {
+        "seed": 3,
+        "pretrain": {"data": {"/home/me/runs/goal/demos": 1.0}},
+        "files": {f"key{i}": [f"digest{i}", f"{i}.parquet"] for i in range(502)},
+    },
     "date": "2026-11-22",
     "metrics": {"validation/arm_error": 0.1},
     "demonstrations": {"training": [f"key{i}" for i in range(500)], "held_out": ["b", "a"]},
@@ -51,6 +55,7 @@ def test_the_history_stays_short_and_tells_no_paths_of_a_machine(source: Path, t
         "training": 500,
         "held_out": 2,
     }
+    assert provenance["identity"]["files"]["episodes"] == 502
     assert provenance["identity"]["pretrain"]["data"] == {"goal/demos": 1.0}
     assert provenance["config"] == {"run_dir": "runs/goal", "env": {"assets_path": "assets"}}
     assert "/home" not in (tmp_path / "out" / "config.json").read_text()

@@ -19,18 +19,21 @@ from worldagen.config import load as load_config
 from worldagen.data.episodes import EpisodeFiles
 from worldagen.data.order import Mixture
 from worldagen.data.trajectories import DataError, save
+from worldagen.data.trajectories import load as load_trajectory
 from worldagen.data.windows import WindowDataset
 from worldagen.models import checkpoint
+from worldagen.models.conventions import Conventions
 from worldagen.models.weights import CheckpointError
 from worldagen.models.worldagen import WorldAgen
 from worldagen.training import pretraining, validation
-from worldagen.training.loop import learning_rate, train
+from worldagen.training.loop import ALONE, learning_rate, train
+from worldagen.training.objective import Worker
 from worldagen.training.pictures import save_predictions
 from worldagen.training.predict import predict
 from worldagen.training.pretraining import finished, plan, work
 from worldagen.training.state import TrainingError, TrainingState, check_settings, load_state, save_state
 from worldagen.training.validation import validate
-from worldagen.training.vision_cache import SeenWindows, see_all
+from worldagen.training.vision_cache import SeenWindows, cache_path, see_all
 
 SETTINGS = PretrainConfig(
     steps=7, batch_size=8, learning_rate=3e-3, warmup_steps=2, validate_every=3, threads=1, precision="float32"
@@ -46,7 +49,9 @@ def dataset() -> WindowDataset:
     return WindowDataset([make_trajectory(i, chunks=5) for i in range(3)], chunks=2)
 
 
-def run_training(path: Path, settings: PretrainConfig = SETTINGS, kill_at: int = 0, seed: int = 0) -> WorldAgen:
+def run_training(
+    path: Path, settings: PretrainConfig = SETTINGS, kill_at: int = 0, seed: int = 0, worker: Worker = ALONE
+) -> WorldAgen:
     """Train a small model; with `kill_at`, die right after the state of that step was stored."""
     torch.manual_seed(0)
     model = WorldAgen(small_config())
@@ -64,6 +69,7 @@ def run_training(path: Path, settings: PretrainConfig = SETTINGS, kill_at: int =
         identity=IDENTITY,
         validate=lambda model: validate(model, dataset(), threshold=0.02),
         on_record=on_record,
+        worker=worker,
     )
     return model
 
@@ -179,6 +185,38 @@ def test_a_setting_that_is_younger_than_the_state_had_its_default(tmp_path: Path
     now["pretrain"]["ema"] = 0.9
     with pytest.raises(TrainingError, match=r"pretrain\.ema was 0\.0, now 0\.9"):
         load_state(tmp_path / "state.pt", now)
+
+
+def test_state_of_other_episode_files_is_refused_and_they_are_named(tmp_path: Path) -> None:
+    files = {f"k{i}": [f"digest {i}", f"{i}.parquet"] for i in range(9)}
+    save_state(tmp_path / "state.pt", TrainingState(1, {}, {}), {**IDENTITY, "files": files})
+    now = {**files, "k8": ["another", "8.parquet"], "new": ["digest", "new.parquet"]}
+    for key in list(files)[:7]:
+        del now[key]
+    words = (
+        r"run: missing episodes: 0\.parquet, .*, 4\.parquet and 2 more; added episodes: new.*; changed .*: 8\.parquet;"
+    )
+    with pytest.raises(TrainingError, match=words):
+        load_state(tmp_path / "state.pt", {**IDENTITY, "files": now})
+
+
+def start_at_different_steps(rank: int, folder: str) -> None:
+    """One of two workers, each with a folder of its own, of which only the first one's holds a state."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    with pytest.raises(TrainingError, match=r"different steps, \[3, 0\] by rank: .*storage that all nodes share"):
+        run_training(Path(folder) / str(rank) / "state.pt", worker=Worker(rank, 2))
+    torch.distributed.destroy_process_group()
+
+
+def test_workers_that_would_go_on_from_different_steps_stop(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run_training(tmp_path / "0" / "state.pt", kill_at=3)
+    torch.multiprocessing.spawn(start_at_different_steps, (str(tmp_path),), nprocs=2)
+
+
+def test_a_state_from_before_digests_were_kept_goes_on(tmp_path: Path) -> None:
+    save_state(tmp_path / "state.pt", TrainingState(1, {}, {}), IDENTITY)
+    assert load_state(tmp_path / "state.pt", {**IDENTITY, "files": {"k": ["digest", "k.parquet"]}}) is not None
 
 
 def test_damaged_state_is_named(tmp_path: Path) -> None:
@@ -412,6 +450,62 @@ def test_training_goes_on_from_the_weights_of_a_checkpoint(config: Config, tmp_p
             trained(config, tmp_path / "off", **{**settings, "initial": str(folder)})
 
 
+def test_weights_of_other_conventions_are_not_trained_on_with_ours(config: Config, tmp_path: Path) -> None:
+    model = WorldAgen(config.model)
+    model.conventions = Conventions(image="upside down", gripper="+1 close, -1 open")
+    begin = checkpoint.save(model, tmp_path / "begin", {})
+    words = r"other conventions: image is 'upside down', ours 'upright'; gripper is '\+1 close.*', ours .*;"
+    with pytest.raises(ConfigError, match=words):
+        trained(config, tmp_path / "on", initial=str(begin))
+
+
+def invert(path: Path) -> None:
+    """The same episode with other pictures."""
+    episode = load_trajectory(path)
+    save(dataclasses.replace(episode, primary=255 - episode.primary), path)
+
+
+def test_a_run_does_not_go_on_with_episodes_that_were_changed(config: Config) -> None:
+    before = plan(config).identity
+    check_settings(Path("state.pt"), before, plan(config).identity)
+    invert(plan(config).training[3].path)
+    name = plan(config).training[3].path.name
+    with pytest.raises(TrainingError, match=rf"another training run: changed episodes: {name}; use"):
+        check_settings(Path("state.pt"), before, plan(config).identity)
+
+
+def test_what_was_seen_of_an_episode_is_not_used_for_a_changed_one(frozen: Config, tmp_path: Path) -> None:
+    model = WorldAgen(frozen.model)
+
+    def path() -> Path:
+        return cache_path(tmp_path, model, EpisodeFiles(plan(frozen).training), torch.float32)
+
+    before = path()
+    assert path() == before
+    invert(plan(frozen).training[0].path)
+    assert path() != before
+
+
+def test_the_last_validation_compiles_nothing_either(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        compiled.append(graph)
+        return graph.forward
+
+    twice = torch.compile(lambda x: 2 * x, backend=backend)
+
+    def validate_and_compile(*args: Any, **settings: Any) -> dict[str, float]:
+        twice(torch.ones(1))
+        return validate(*args, **settings)
+
+    monkeypatch.setattr(pretraining, "validate", validate_and_compile)
+    trained(config, Path(config.run_dir), steps=1, warmup_steps=0)
+    assert not compiled
+    twice(torch.ones(1))
+    assert compiled
+
+
 def test_training_from_kept_features_gives_the_same_weights(frozen: Config, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     plain = trained(frozen, tmp_path / "plain").state_dict()
@@ -441,6 +535,8 @@ def test_frames_are_encoded_once_and_an_interrupted_encoding_goes_on(
     with pytest.raises(Killed):
         see_all(model, files, path, torch.float32)
     assert not path.exists()
+    table = path.with_suffix(".partial.npy").stat()
+    assert table.st_blocks * 512 >= table.st_size, "a full disk is noticed before, not while it is written to"
     see_all(model, files, path, torch.float32)
     see_all(model, files, path, torch.float32)
     assert len(calls) == len(files) + 1, "three episodes were done, the fourth was begun twice"
@@ -449,6 +545,37 @@ def test_frames_are_encoded_once_and_an_interrupted_encoding_goes_on(
     torch.testing.assert_close(
         predict(model, batch).arm, predict(model, dataclasses.replace(batch, seen=None)).arm, rtol=0, atol=1e-5
     )
+
+
+def test_a_kill_while_the_progress_is_written_does_no_harm(
+    frozen: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, files, path = WorldAgen(frozen.model), EpisodeFiles(plan(frozen).training), tmp_path / "seen.npy"
+    write = Path.write_text
+
+    def dies_in_the_third(self: Path, text: str) -> int:
+        if text == "3":
+            write(self, "")
+            raise Killed
+        return write(self, text)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Path, "write_text", dies_in_the_third)
+        see_all(model, files, path, torch.float32)
+    see_all(model, files, path, torch.float32)
+    assert len(SeenWindows(files, model.config.chunks, path)) > 0
+
+
+def test_a_disk_without_room_for_the_features_is_told_before_they_are_computed(
+    frozen: Config, tmp_path: Path, full_disk: Callable[[bool], None]
+) -> None:
+    model, files, path = WorldAgen(frozen.model), EpisodeFiles(plan(frozen).training), tmp_path / "seen" / "seen.npy"
+    full_disk(True)
+    with pytest.raises(TrainingError, match=r"cannot make room for .*, 0\.\d+ GB .*too large; free as much, or set"):
+        see_all(model, files, path, torch.float32)
+    full_disk(False)
+    assert not list(path.parent.iterdir())
+    see_all(model, files, path, torch.float32)
 
 
 def test_a_frozen_vision_transformer_needs_weights(frozen: Config) -> None:

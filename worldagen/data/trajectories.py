@@ -4,6 +4,7 @@ The file's schema metadata holds one JSON object under `worldagen`: format versi
 Imports no torch, so simulator processes can write trajectories. PNG is lossless: what is loaded is what was recorded.
 """
 
+import hashlib
 import io
 import json
 import math
@@ -48,6 +49,8 @@ class TrajectoryInfo:
     actions_per_chunk: int
     image_size: tuple[int, int]
     """Height and width of the primary image, in pixels."""
+    digest: str
+    """Of the whole file: 16 hexadecimal characters of its SHA-256."""
 
 
 class PngFrames:
@@ -120,7 +123,7 @@ def decoded(trajectory: Trajectory) -> Trajectory:
 
 
 def info(path: str | Path) -> TrajectoryInfo:
-    """Read what the file says of itself; costs under a millisecond. Raises as `load` does."""
+    """Read what the file says of itself, and its digest; costs about a millisecond. Raises as `load` does."""
     path = Path(path)
     with _reading(path) as file:
         header = _header(file, path)
@@ -133,6 +136,7 @@ def info(path: str | Path) -> TrajectoryInfo:
         chunks=rows - 1,
         actions_per_chunk=header["actions_per_chunk"],
         image_size=(header["image_size"][0], header["image_size"][1]),
+        digest=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
     )
 
 

@@ -57,7 +57,8 @@ def rank_correlation(
         raise ValueError(f"x, changes, clusters and settings differ in length: {', '.join(map(str, lengths))}")
     if not all(changes):
         raise ValueError("an arm without initial states has no change of success to correlate")
-    kept = np.flatnonzero(_varying(np.asarray(x), np.array([np.mean(list(own.values())) for own in changes]), settings))
+    success = np.array([np.mean(list(own.values())) for own in changes])
+    kept = np.flatnonzero(_varying(np.asarray(x), success, settings)).tolist()
     return _correlation(
         np.asarray(x)[kept],
         [changes[index] for index in kept],

@@ -59,7 +59,7 @@ def load(folder: str | Path) -> WorldAgen:
     folder = Path(folder)
     about = describe(folder)
     model = WorldAgen(model_config(about["config"], folder))
-    model.conventions = _conventions(about["conventions"], folder)
+    model.conventions = conventions(folder)
     try:
         tensors = load_file(folder / "model.safetensors")
     except (OSError, SafetensorError) as error:
@@ -101,11 +101,13 @@ def fingerprint(source: WorldAgen | str | Path) -> str:
     return weights.fingerprint(source) if isinstance(source, WorldAgen) else describe(source)["fingerprint"]
 
 
-def _conventions(settings: Mapping[str, str], folder: Path) -> Conventions:
+def conventions(folder: str | Path) -> Conventions:
+    """What the weights in `folder` were trained with. Raises CheckpointError as `describe`, or for what is unknown."""
+    settings = describe(folder)["conventions"]
     try:
         return Conventions(**settings)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder / 'config.json'}: {error}") from error
+        raise CheckpointError(f"{Path(folder) / 'config.json'}: {error}") from error
 
 
 def model_config(settings: Mapping[str, Any], folder: Path) -> ModelConfig:

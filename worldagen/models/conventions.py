@@ -41,6 +41,11 @@ class Conventions:
     def to_dict(self) -> dict[str, str]:
         return asdict(self)
 
+    def foreign(self) -> list[str]:
+        """What differs from worldagen's own conventions, in words; empty if nothing does."""
+        own = Conventions().to_dict()
+        return [f"{name} is {here!r}, ours {own[name]!r}" for name, here in self.to_dict().items() if here != own[name]]
+
     def frames(self, images: np.ndarray) -> np.ndarray:
         """(..., H, W, 3) from ours to the model's or back: the conversion is its own inverse."""
         return images if self.image == "upright" else np.ascontiguousarray(images[..., ::-1, :, :])

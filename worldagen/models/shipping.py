@@ -1,7 +1,7 @@
 """A copy of a checkpoint that is small enough for a repository: weights in half precision, and a short provenance.
 
-What tells how the checkpoint came about stays: identity, settings, date, metrics. The lists of demonstrations become
-their number and hash, and absolute paths lose what is true on one machine only.
+What tells how the checkpoint came about stays: identity, settings, date, metrics. The lists of demonstrations, and
+of their digests, become their number and hash, and absolute paths lose what is true on one machine only.
 """
 
 import time
@@ -36,6 +36,9 @@ def ship(source: str | Path, out: str | Path, dtype: str = "float16") -> Path:
     }
     if "demonstrations" in provenance:
         provenance["demonstrations"] = {name: counted(keys) for name, keys in provenance["demonstrations"].items()}
+    if files := provenance.get("identity", {}).get("files"):
+        digests = [digest for digest, _ in files.values()]
+        provenance["identity"] = {**provenance["identity"], "files": counted(digests)}
     return checkpoint.save(model, out, provenance, DTYPES[dtype])
 
 

@@ -52,7 +52,8 @@ def train(
     Every `settings.validate_every` steps and after the last one, rank 0 calls `validate`, stores the state under
     `identity` (what must not change on resume), and calls `on_record` with the new record of the curve. `mixture` says
     how the sources share `train_set`; None is one source.
-    Raises TrainingError when the stored state does not fit or the gradient is no longer finite.
+    Raises TrainingError when the stored state does not fit, the workers would go on from different steps or the
+    gradient is no longer finite.
     """
     device = worker.device
     objective = Objective(model.to(device), compute_type(settings.precision, device), device).train()
@@ -60,6 +61,7 @@ def train(
     average = Average(model, settings.ema) if settings.ema and worker.rank == 0 else None
     result = average.module if average else model
     done, curve = _restore(state_path, identity, model, optimizer, average)
+    _check_step(done, worker, state_path)
     if compiles(settings.compile, device):
         compile_parts(model)
     parallel = DistributedDataParallel(objective) if worker.count > 1 else objective
@@ -141,6 +143,20 @@ def _restore(
         assert state.average is not None, "the identity holds `ema`"
         average.load_state_dict(dict(state.average))
     return state.step, list(state.curve)
+
+
+def _check_step(done: int, worker: Worker, path: Path) -> None:
+    """Raise TrainingError, on every worker, unless all of them go on from the same step."""
+    if worker.count == 1:
+        return
+    steps = torch.zeros(worker.count, dtype=torch.long, device=worker.device)
+    steps[worker.rank] = done
+    torch.distributed.all_reduce(steps)
+    if steps.unique().numel() > 1:
+        raise TrainingError(
+            f"the workers would go on from different steps, {steps.tolist()} by rank: not all of them read the same "
+            f"{path}; put run_dir on storage that all nodes share"
+        )
 
 
 def _batches(

@@ -27,11 +27,17 @@ class Worker:
 
 
 class Objective(nn.Module):
-    """The model with its losses: the module that is made data-parallel, since all parameters act inside its forward."""
+    """The model with its losses: the module that is made data-parallel, since all parameters act inside its forward.
+
+    Freezes the parameters that no loss reaches: data-parallel workers would wait for their gradients in vain.
+    """
 
     def __init__(self, model: WorldAgen, dtype: torch.dtype, device: str) -> None:
         super().__init__()
         self.model, self.dtype, self.device = model, dtype, device
+        for unused in (model.state_query, model.state_head, model.backbone.embed_tokens):
+            if unused is not None:
+                unused.requires_grad_(False)
 
     def forward(self, batch: WindowBatch) -> torch.Tensor:
         """Mean losses (3,) in the order of LOSSES."""

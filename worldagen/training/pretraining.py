@@ -26,10 +26,11 @@ from worldagen.models.precision import compute_type
 from worldagen.models.weights import CheckpointError
 from worldagen.models.worldagen import WorldAgen
 from worldagen.tracking.progress import progress
+from worldagen.training.compilation import not_compiled
 from worldagen.training.loop import ALONE, Record, train
 from worldagen.training.objective import Worker
 from worldagen.training.pictures import save_predictions
-from worldagen.training.state import check_settings
+from worldagen.training.state import FILES, check_settings
 from worldagen.training.validation import validate
 from worldagen.training.vision_cache import SeenWindows, cache_path, see_all
 
@@ -81,6 +82,7 @@ class Plan:
             "pretrain": pretrain,
             "seed": self.config.seed,
             "episodes": {name: content_key([e.spec.key for e in infos]) for name, infos in episodes.items()},
+            FILES: {e.spec.key: [e.digest, e.path.name] for infos in episodes.values() for e in infos},
         }
 
 
@@ -112,14 +114,20 @@ def plan(config: Config) -> Plan:
 
 
 def _check_initial(config: Config) -> None:
-    """Raise ConfigError unless `pretrain.initial` holds a model of the configured size."""
+    """Raise ConfigError unless `pretrain.initial` holds a model of the configured size and of our conventions."""
     folder = config.pretrain.initial
     try:
         differing = checkpoint.differing(folder, config.model)
+        foreign = checkpoint.conventions(folder).foreign()
     except CheckpointError as error:
         raise ConfigError(f"pretrain.initial={folder}: {error}") from error
     if differing:
         raise ConfigError(f"pretrain.initial={folder} holds another model; it differs in model.{', '.join(differing)}")
+    if foreign:
+        raise ConfigError(
+            f"pretrain.initial={folder} was trained with other conventions: {'; '.join(foreign)}; pretraining knows "
+            "worldagen's own only. Start from a checkpoint that it trained, or adapt this one at test time"
+        )
 
 
 def finished(plan: Plan) -> bool:
@@ -185,7 +193,9 @@ def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lam
         worker=worker,
     )
     if worker.rank == 0:
-        _finish(plan, model, [*curve[:-1], {**curve[-1], **measure(model)}])
+        with not_compiled():
+            last = curve[-1] | measure(model)
+        _finish(plan, model, [*curve[:-1], last])
 
 
 def summary(record: Record) -> str:

@@ -19,8 +19,8 @@ from ray.train.v2.api.config import LoggingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from worldagen.config import Config
-from worldagen.errors import WorldagenError
 from worldagen.tracking.mlflow_log import TrackedSweep, close_run, log_artifacts, log_metrics, log_picture, open_trial
+from worldagen.training.failures import FailurePolicy, causes, own_error
 from worldagen.training.loop import Record
 from worldagen.training.objective import Worker
 from worldagen.training.pretraining import Plan, check_episodes, finished, plan, work
@@ -72,11 +72,15 @@ def _log_record(sweep: TrackedSweep, run_id: str, picture: Path, record: Record)
 
 
 class _Trainer(TorchTrainer):
-    """Ray Train's trainer without its cleaner of placement groups.
+    """Ray Train's trainer with our failure policy, and without its cleaner of placement groups.
 
     The cleaner asks Ray's dashboard every second whether the controller lives; where there is no dashboard it logs a
     warning each time. Placement groups end with the job anyway.
     """
+
+    def _initialize_and_run_controller(self, **settings: Any) -> Any:
+        settings["failure_policy"] = FailurePolicy(settings["failure_policy"].failure_config)
+        return super()._initialize_and_run_controller(**settings)  # type: ignore[misc]
 
     def _create_default_callbacks(self) -> list[Any]:
         callbacks: list[Any] = super()._create_default_callbacks()  # type: ignore[misc]
@@ -104,16 +108,12 @@ def _trainer(run: Plan, log: Log) -> TorchTrainer:
     )
 
 
-def _work(settings: dict[str, Any]) -> WorldagenError | None:
-    """What each Ray Train worker runs. Our own errors, which a restart would only repeat, are returned, not raised."""
+def _work(settings: dict[str, Any]) -> None:
+    """What each Ray Train worker runs."""
     context = ray.train.get_context()
     run: Plan = settings["plan"]
     torch.set_num_threads(run.config.pretrain.threads)
-    try:
-        work(run, Worker(context.get_world_rank(), context.get_world_size(), str(get_device())), settings["log"])
-    except WorldagenError as error:
-        return error
-    return None
+    work(run, Worker(context.get_world_rank(), context.get_world_size(), str(get_device())), settings["log"])
 
 
 def _fit(trainer: Any) -> None:
@@ -123,17 +123,17 @@ def _fit(trainer: Any) -> None:
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
-        error = trainer.fit().return_value
+        trainer.fit()
     except TrainingFailedError as failed:
-        causes = list(getattr(failed, "worker_failures", {}).values())
-        raise TrainingError(f"training failed: {causes[0] if causes else failed}") from failed
+        if own := own_error(failed):
+            raise own from failed
+        first = next(iter(causes(failed)), failed)
+        raise TrainingError(f"training failed: {first}") from failed
     except SystemExit as stopped:
         raise KeyboardInterrupt from stopped
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
-    if error is not None:
-        raise error
 
 
 def _resources(config: Config) -> dict[str, float]:

@@ -4,7 +4,7 @@ Learning rate, random numbers and data order are functions of the seed and the s
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from worldagen.config import differences
 from worldagen.errors import WorldagenError
 
 FORMAT_VERSION = 1
+FILES = "files"
+"""Where settings hold [digest, file name] of each episode, by its key."""
+_NAMED = 5
+"""So many episodes of a kind are named in an error, the others counted."""
 
 
 class TrainingError(WorldagenError, RuntimeError):
@@ -77,10 +81,36 @@ def load_state(path: Path, settings: Mapping[str, Any]) -> TrainingState | None:
 
 
 def check_settings(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise TrainingError when what was made under settings `before` cannot be continued or reused under `now`."""
-    if changed := differences(before, now):
-        listed = "; ".join(f"{name} was {old}, now {new}" for name, (old, new) in changed.items())
+    """Raise TrainingError when what was made under settings `before` cannot be continued or reused under `now`.
+
+    Settings of before runs kept the digests of their episodes have none: then only the episodes' keys are compared.
+    """
+    episodes = _changed_episodes(before[FILES], now[FILES]) if FILES in before and FILES in now else []
+    changed = differences(_without_files(before), _without_files(now))
+    found = [f"{name} was {old}, now {new}" for name, (old, new) in changed.items()] + episodes
+    if found:
+        listed = "; ".join(found)
         raise TrainingError(f"{path} belongs to another training run: {listed}; use another run_dir, or delete it")
+
+
+def _without_files(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != FILES}
+
+
+def _changed_episodes(before: Mapping[str, Sequence[str]], now: Mapping[str, Sequence[str]]) -> list[str]:
+    """Which episode files are not what they were, in words; empty if all are."""
+    names = {key: name for files in (before, now) for key, (_, name) in files.items()}
+    kinds = {
+        "missing": before.keys() - now.keys(),
+        "added": now.keys() - before.keys(),
+        "changed": {key for key in before.keys() & now.keys() if before[key][0] != now[key][0]},
+    }
+    return [f"{kind} episodes: {_listed(sorted(names[key] for key in keys))}" for kind, keys in kinds.items() if keys]
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _first_line(error: Exception) -> str:

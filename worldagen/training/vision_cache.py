@@ -5,6 +5,7 @@ every epoch. A frame of both cameras takes 1.2 MB there in float32 and half of i
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from worldagen.atomic import write_text
 from worldagen.config import content_key
 from worldagen.data.episodes import EpisodeFiles
 from worldagen.data.windows import WindowBatch, WindowDataset
@@ -19,6 +21,7 @@ from worldagen.models.pixels import normalise
 from worldagen.models.precision import computing
 from worldagen.models.worldagen import WorldAgen
 from worldagen.tracking.progress import progress
+from worldagen.training.state import TrainingError
 
 _FRAMES_AT_ONCE = 32
 
@@ -40,7 +43,7 @@ def cache_path(folder: Path, model: WorldAgen, episodes: EpisodeFiles, dtype: to
     digest = hashlib.sha256()
     for name, tensor in sorted(model.vision.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    key = content_key(digest.hexdigest(), [e.spec.key for e in episodes.episodes], model.config.image_size, str(dtype))
+    key = content_key(digest.hexdigest(), [e.digest for e in episodes.episodes], model.config.image_size, str(dtype))
     return folder / f"{key}.npy"
 
 
@@ -49,6 +52,7 @@ def see_all(model: WorldAgen, episodes: EpisodeFiles, path: Path, dtype: torch.d
     """Write `path`: (frames of all episodes, 2, tokens, width), float32 if computed so, else float16.
 
     Goes on where an interrupted call stopped; the file appears under its name when it is whole.
+    Raises TrainingError when the disk has no room for it.
     """
     if path.exists():
         return
@@ -60,7 +64,7 @@ def see_all(model: WorldAgen, episodes: EpisodeFiles, path: Path, dtype: torch.d
     for index in progress(coming, len(episodes), "encoding frames", "episode", initial=finished):
         table[first[index] : first[index + 1]] = _see(model, episodes, index, dtype)
         table.flush()
-        done.write_text(str(index + 1))
+        write_text(done, str(index + 1))
     partial.rename(path)
     done.unlink()
 
@@ -73,7 +77,23 @@ def _table(model: WorldAgen, episodes: EpisodeFiles, path: Path, dtype: torch.dt
     tokens = 1 + (config.image_size // config.patch_size) ** 2
     shape = (sum(length + 1 for length in episodes.lengths), 2, tokens, config.vision_width)
     kind = np.float32 if dtype == torch.float32 else np.float16
-    return np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+    try:
+        table = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+        _reserve(path)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        gigabytes = np.prod(shape) * np.dtype(kind).itemsize / 1e9
+        raise TrainingError(
+            f"cannot make room for {path}, {gigabytes:.3g} GB of what the vision transformer sees: {error.strerror}; "
+            "free as much, or set pretrain.cache_vision=false"
+        ) from error
+    return table
+
+
+def _reserve(path: Path) -> None:
+    """Take the disk blocks of the whole file now: in a sparse file a full disk kills the process that writes to it."""
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _see(model: WorldAgen, episodes: EpisodeFiles, index: int, dtype: torch.dtype) -> np.ndarray:
