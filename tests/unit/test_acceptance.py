@@ -46,6 +46,7 @@ def test_where_nothing_changes_no_adapter_is_accepted() -> None:
     assert "nothing changes" in verdict(TTTConfig(), measured(0.0), measured(0.0))
 
 
-def test_the_default_rule_refuses_what_is_merely_equal() -> None:
+def test_the_default_rule_refuses_what_hardly_gains() -> None:
     assert verdict(TTTConfig(), measured(1.0), measured(1.0))
-    assert not verdict(TTTConfig(), measured(0.99), measured(1.0))
+    assert "fell by 4.0%, more than 5.0%" in verdict(TTTConfig(), measured(0.96), measured(1.0))
+    assert not verdict(TTTConfig(), measured(0.94), measured(1.0))

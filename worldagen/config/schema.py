@@ -303,7 +303,7 @@ class TTTConfig:
     accept_drift: float = positive(0.01)
     """Highest `arm_drift` (mean absolute change of the arm actions, which lie in [-1, 1]) and highest share of flipped
     gripper commands that are accepted."""
-    accept_gain: float = at_least_zero(0.0)
+    accept_gain: float = at_least_zero(0.05)
     """Relative reduction of the held-out error of changing patches that an accepted adapter must exceed."""
     measure_windows: int = positive(64)
     """Held-out windows measured after every TTT step, spread over all of them; the evaluated steps measure all."""
