@@ -1,14 +1,20 @@
 """Small datasets in exactly the formats that CALVIN and LIBERO publish. Every number tells which frame it is of."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+SENTENCES = {"open_drawer": "open the drawer", "push_red_block_left": "push the red block left"}
+SPANS = ((100, 109, "open_drawer"), (120, 133, "push_red_block_left"))
 
-def write_calvin_split(folder: Path, frames: range = range(100, 140)) -> Path:
-    """One recording; spans 100-109 and 120-133 have sentences. A frame's images and poses hold its number."""
+
+def write_calvin_split(
+    folder: Path, frames: range = range(100, 140), spans: Sequence[tuple[int, int, str]] = SPANS
+) -> Path:
+    """One recording; `spans` have sentences. A frame's images and poses hold its number."""
     (folder / "lang_annotations").mkdir(parents=True)
     for frame in frames:
         robot_obs = np.zeros(15)
@@ -23,11 +29,11 @@ def write_calvin_split(folder: Path, frames: range = range(100, 140)) -> Path:
         )
     annotations = {
         "language": {
-            "ann": ["open the drawer", "push the red block left"],
-            "task": ["open_drawer", "push_red_block_left"],
-            "emb": np.zeros((2, 1, 384)),
+            "ann": [SENTENCES[task] for _, _, task in spans],
+            "task": [task for _, _, task in spans],
+            "emb": np.zeros((len(spans), 1, 384)),
         },
-        "info": {"episodes": [], "indx": [(100, 109), (120, 133)]},
+        "info": {"episodes": [], "indx": [(first, last) for first, last, _ in spans]},
     }
     np.save(folder / "lang_annotations" / "auto_lang_ann.npy", annotations)  # type: ignore[arg-type]
     np.save(folder / "ep_start_end_ids.npy", np.array([[frames.start, frames.stop - 1]]))

@@ -31,6 +31,7 @@ from worldagen.training.objective import Worker
 from worldagen.training.pictures import save_predictions
 from worldagen.training.predict import predict
 from worldagen.training.pretraining import finished, plan, work
+from worldagen.training.sources import check_episodes
 from worldagen.training.state import TrainingError, TrainingState, check_settings, load_state, save_state
 from worldagen.training.validation import validate
 from worldagen.training.vision_cache import SeenWindows, cache_path, see_all
@@ -362,7 +363,7 @@ def test_several_folders_are_mixed_by_weight_and_each_holds_out_its_own(mixed: C
     assert run.mixture == Mixture((22 * 6, 4 * 6), (1.0, 3.0))
     assert [Path(e.path).parent.name for e in run.training] == ["trajectories"] * 22 + ["more"] * 4
     assert [Path(e.path).parent.name for e in run.held_out] == ["trajectories"] * 2 + ["more"] * 2
-    pretraining.check_episodes(run)
+    check_episodes(run.sources)
     few = plan(dataclasses.replace(mixed, pretrain=dataclasses.replace(mixed.pretrain, episodes_per_task=1)))
     assert [Path(e.path).parent.name for e in few.training] == ["trajectories"] * 2 + ["more"] * 2
     assert few.held_out == run.held_out and few.identity != run.identity
@@ -398,9 +399,9 @@ def test_folders_that_cannot_be_mixed_are_refused(mixed: Config, tmp_path: Path)
     with pytest.raises(DataError, match=r"is the same episode as .*; every episode may occur once"):
         plan(with_data(mixed, {demos: 1.0, str(tmp_path / "demos" / "trajectories"): 1.0}))
     for index in range(4):
-        save(make_curtain(30 + index, size=16), tmp_path / "small" / f"{index}.parquet")
-    with pytest.raises(DataError, match=r"\d\.parquet has image_size \(16, 16\), but .*demos.* has \(32, 32\)"):
-        plan(with_data(mixed, {demos: 1.0, str(tmp_path / "small"): 1.0}))
+        save(make_curtain(30 + index, size=16 * (1 + index // 2)), tmp_path / "both" / f"{index}.parquet")
+    with pytest.raises(DataError, match=r"\d\.parquet has image_size \(32, 32\), but .*both.* has \(16, 16\)"):
+        plan(with_data(mixed, {demos: 1.0, str(tmp_path / "both"): 1.0}))
 
 
 def test_a_wrist_camera_of_another_size_is_found_before_training(mixed: Config, tmp_path: Path) -> None:
@@ -408,7 +409,7 @@ def test_a_wrist_camera_of_another_size_is_found_before_training(mixed: Config, 
         episode = make_curtain(index)
         save(dataclasses.replace(episode, wrist=episode.wrist[:, ::2, ::2]), tmp_path / "more" / f"{index}.parquet")
     with pytest.raises(DataError, match=r"\(32, 32\), \(16, 16\), 5\), the first one"):
-        pretraining.check_episodes(plan(mixed))
+        check_episodes(plan(mixed).sources)
 
 
 def test_damaged_demonstration_is_found_before_training(config: Config) -> None:
@@ -417,7 +418,7 @@ def test_damaged_demonstration_is_found_before_training(config: Config) -> None:
     content[60] ^= 0xFF
     path.write_bytes(bytes(content))
     with pytest.raises(ValueError, match=rf"{path.name} is damaged"):
-        pretraining.check_episodes(plan(config))
+        check_episodes(plan(config).sources)
 
 
 @pytest.fixture

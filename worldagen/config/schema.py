@@ -179,7 +179,11 @@ class PretrainConfig:
     image_weight: float = 0.1
     """Weight of the next-observation loss."""
     data: dict[str, float] = field(default_factory=dict)
-    """Folders of demonstration episodes and how often each is drawn relative to the others; empty means `demos_dir`."""
+    """Folders to train on and how often each is drawn relative to the others; empty means `demos_dir`. Each holds our
+    episodes, the .npz frames of one CALVIN split, or LIBERO's .hdf5 files."""
+    pairing: str = one_of("exact", "published")
+    """Which actions go with a frame of CALVIN's or LIBERO's own files: those that follow it, or, as the authors of
+    WorldAgen trained, CALVIN's one later."""
     episodes_per_task: int = at_least_zero(0)
     """Train on at most so many episodes of each task of each folder, to see what more would buy; the same are held out
     whatever the number. 0: on all."""

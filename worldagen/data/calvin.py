@@ -105,7 +105,7 @@ class CalvinSplit:
             known = ", ".join(f"{suite} in {first} to {last}" for suite, first, last in self._scenes) or "there is none"
             raise DataError(
                 f"{self.folder}: scene_info.npy does not say which scene frame {frame} shows ({known}); name the scene "
-                "of the whole split with --suite (the official validation folders show calvin_d)"
+                "of the whole split with --suite of pipelines/convert_data.py (official validation folders: calvin_d)"
             )
         return found
 
@@ -127,7 +127,8 @@ def _spans(folder: Path, play: bool) -> list[Span]:
     annotations = _annotations(folder)
     if annotations is None and not play:
         raise DataError(
-            f"{folder} has no lang_annotations/auto_lang_ann.npy; read data without sentences with --play (play=True)"
+            f"{folder} has no lang_annotations/auto_lang_ann.npy; pipelines/convert_data.py --play converts what has no "
+            "sentence"
         )
     annotated = list(_annotated_spans(annotations)) if annotations else []
     return list(_play_spans(folder, annotated)) if play else annotated

@@ -21,6 +21,7 @@ from worldagen.types import ACTION_SIZE, EnvSpec, EpisodeSpec, PolicySpec, Traje
 Form = tuple[tuple[int | None, ...], type]
 """Shape, where None fits any size, and numpy type, abstract or not."""
 IMAGE: Form = ((None, None, 3), np.uint8)
+PAIRINGS = ("exact", "published")
 
 
 def numbers(size: int) -> Form:
@@ -75,30 +76,45 @@ class Demonstrations(Protocol):
         ...
 
 
+def late(source: Demonstrations, pairing: str) -> int:
+    """How many actions later than the exact ones a window's are. Raises ValueError for an unknown pairing."""
+    if pairing not in PAIRINGS:
+        raise ValueError(f"unknown pairing {pairing!r}; use {' or '.join(PAIRINGS)}")
+    return source.published_delay if pairing == "published" else 0
+
+
 class StepWindows:
-    """Windows of `chunks` chunks of `actions_per_chunk` actions, one from every control step of every demonstration.
+    """Windows of `chunks` chunks of `actions_per_chunk` actions, one from every control step of every demonstration, or
+    of those at the places `chosen`.
 
     Where a demonstration ends inside a window, the rest is padding; no frame is left out. Gives the same batches as
-    `WindowDataset`. Raises DataError when there are no demonstrations.
+    `WindowDataset`. Raises DataError when there are no demonstrations, or their images have several sizes.
     """
 
-    def __init__(self, source: Demonstrations, chunks: int, actions_per_chunk: int, pairing: str = "exact") -> None:
+    def __init__(
+        self,
+        source: Demonstrations,
+        chunks: int,
+        actions_per_chunk: int,
+        pairing: str = "exact",
+        chosen: Sequence[int] | None = None,
+    ) -> None:
         if not source.demonstrations:
             raise DataError("no demonstrations to cut windows from")
-        if pairing not in ("exact", "published"):
-            raise ValueError(f"unknown pairing {pairing!r}; use exact or published")
         self.source = source
         self.chunks, self.size = chunks, actions_per_chunk
-        self.late = source.published_delay if pairing == "published" else 0
-        steps = np.array([demonstration.steps for demonstration in source.demonstrations])
+        self.late = late(source, pairing)
+        self._chosen = range(len(source.demonstrations)) if chosen is None else chosen
+        steps = np.array([source.demonstrations[index].steps for index in self._chosen])
         self._ends = np.cumsum(np.maximum(steps - self.late, 0))
+        self._sizes: list[tuple[int, ...]] = []
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def __getitem__(self, index: int) -> Window:
-        demonstration = int(np.searchsorted(self._ends, index, side="right"))
-        return self._cut(demonstration, index - int(self._ends[demonstration - 1] if demonstration else 0))
+        place = int(np.searchsorted(self._ends, index, side="right"))
+        return self._cut(self._chosen[place], index - int(self._ends[place - 1] if place else 0))
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> WindowBatch:
         """The windows `indices` as one batch."""
@@ -108,6 +124,7 @@ class StepWindows:
         about = self.source.demonstrations[index]
         wanted = np.minimum(start + self.size * np.arange(self.chunks + 1), about.steps)
         frames = self.source.frames(index, wanted.tolist())
+        self._check_sizes(about, frames)
         end = min(start + self.late + self.chunks * self.size, about.steps)
         actions, counts = _chunked(self.source.actions(index, start + self.late, end), self.chunks, self.size)
         return Window(
@@ -119,6 +136,15 @@ class StepWindows:
             counts.astype(np.int64),
             about.instruction,
         )
+
+    def _check_sizes(self, about: Demonstration, frames: Frames) -> None:
+        found = [frames.primary.shape[1:3], frames.wrist.shape[1:3]]
+        self._sizes = self._sizes or found
+        if found != self._sizes:
+            raise DataError(
+                f"{about.name} has images of {found[0]} and {found[1]} pixels (primary, wrist), others of its folder "
+                f"{self._sizes[0]} and {self._sizes[1]}; a folder has images of one size"
+            )
 
 
 def trajectory(source: Demonstrations, index: int, actions_per_chunk: int) -> Trajectory:

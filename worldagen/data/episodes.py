@@ -3,12 +3,39 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Protocol, TypeVar, overload
 
 from worldagen.data.trajectories import DataError, TrajectoryInfo, decoded, info, load
 from worldagen.types import Trajectory
 
 CACHE_BYTES = 2 << 30
+
+
+class Episode(Protocol):
+    """What training must know of an episode before reading it, whatever it is stored in."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def name(self) -> str:
+        """Where it comes from, for messages; ends like a path in what tells it from its neighbours."""
+        ...
+
+    @property
+    def task(self) -> str: ...
+
+    @property
+    def windows(self) -> int: ...
+
+    @property
+    def actions_per_chunk(self) -> int: ...
+
+    @property
+    def digest(self) -> str: ...
+
+
+AnyEpisode = TypeVar("AnyEpisode", bound=Episode)
 
 
 class EpisodeFiles(Sequence[Trajectory]):
@@ -57,20 +84,22 @@ def find_demonstrations(folder: str | Path, tasks: Collection[str] = ()) -> list
             "pretrain.data"
         )
     episodes = [info(path) for path in sorted(folder.rglob("*.parquet"))]
-    usable = [e for e in episodes if e.success and (not tasks or e.spec.last_task in tasks)]
+    usable = [e for e in episodes if e.success and (not tasks or e.task in tasks)]
     if not usable:
         wanted = f"successful episodes of {', '.join(tasks)}" if tasks else "successful episodes"
         raise DataError(
             f"no {wanted} below {folder} ({len(episodes)} episode files there); "
-            "record demonstrations with pipelines/collect_demos.py, or set demos_dir or pretrain.data"
+            "record demonstrations with pipelines/collect_demos.py, or set demos_dir or pretrain.data; CALVIN's and "
+            "LIBERO's own files are read from the very folder that holds them (task_ABC_D/training, libero_goal)"
         )
     check_alike(usable)
-    return sorted(usable, key=lambda episode: episode.spec.key)
+    check_distinct(usable)
+    return sorted(usable, key=lambda episode: episode.key)
 
 
 def check_alike(episodes: Sequence[TrajectoryInfo]) -> None:
-    """Raise DataError, naming both files, when two episodes cannot share a batch or are the same one."""
-    first, paths = episodes[0], dict[str, Path]()
+    """Raise DataError, naming both files, when two episodes cannot share a batch."""
+    first = episodes[0]
     for episode in episodes:
         for name in ("image_size", "actions_per_chunk"):
             if getattr(first, name) != getattr(episode, name):
@@ -78,34 +107,40 @@ def check_alike(episodes: Sequence[TrajectoryInfo]) -> None:
                     f"{episode.path} has {name} {getattr(episode, name)}, but {first.path} has {getattr(first, name)}; "
                     "train on one of the two, or record or convert them with the same settings"
                 )
-        if twin := paths.get(episode.spec.key):
-            raise DataError(f"{episode.path} is the same episode as {twin}; every episode may occur once")
-        paths[episode.spec.key] = episode.path
+
+
+def check_distinct(episodes: Sequence[Episode]) -> None:
+    """Raise DataError, naming both, when an episode occurs twice."""
+    names = dict[str, str]()
+    for episode in episodes:
+        if twin := names.get(episode.key):
+            raise DataError(f"{episode.name} is the same episode as {twin}; every episode may occur once")
+        names[episode.key] = episode.name
 
 
 def hold_out(
-    episodes: Sequence[TrajectoryInfo], fraction: float, seed: int, most: int | None = None
-) -> tuple[list[TrajectoryInfo], list[TrajectoryInfo]]:
+    episodes: Sequence[AnyEpisode], fraction: float, seed: int, most: int | None = None
+) -> tuple[list[AnyEpisode], list[AnyEpisode]]:
     """Split into (training, held-out) episodes: of each task a `fraction`, at least one where the task has two or more.
 
     With `most` only so many of each task are left to train on; the held-out ones are the same whatever it is, and fewer
     are among more. An episode's rank depends on `seed` and its key only, so the order of `episodes` does not matter.
     Raises DataError when nothing could be held out.
     """
-    by_task: dict[str, list[TrajectoryInfo]] = {}
+    by_task: dict[str, list[AnyEpisode]] = {}
     for episode in episodes:
-        by_task.setdefault(episode.spec.last_task, []).append(episode)
+        by_task.setdefault(episode.task, []).append(episode)
     held, kept = set[str](), set[str]()
     for group in by_task.values():
         count = min(max(1, round(fraction * len(group))), len(group) - 1)
-        ranked = sorted((e.spec.key for e in group), key=lambda key: _rank(key, seed))
+        ranked = sorted((e.key for e in group), key=lambda key: _rank(key, seed))
         held.update(ranked[:count])
         kept.update(ranked[count:][:most])
     if not held:
         raise DataError(
             f"cannot hold out validation episodes: every task has only one of the {len(episodes)} episodes; record more"
         )
-    return [e for e in episodes if e.spec.key in kept], [e for e in episodes if e.spec.key in held]
+    return [e for e in episodes if e.key in kept], [e for e in episodes if e.key in held]
 
 
 def _rank(key: str, seed: int) -> str:

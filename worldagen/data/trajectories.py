@@ -52,6 +52,24 @@ class TrajectoryInfo:
     digest: str
     """Of the whole file: 16 hexadecimal characters of its SHA-256."""
 
+    @property
+    def name(self) -> str:
+        """Where it comes from, for messages."""
+        return str(self.path)
+
+    @property
+    def key(self) -> str:
+        return self.spec.key
+
+    @property
+    def task(self) -> str:
+        return self.spec.last_task
+
+    @property
+    def windows(self) -> int:
+        """One starts at every chunk."""
+        return self.chunks
+
 
 class PngFrames:
     """The images of one camera in a file, decoded when they are looked at: as far as needed an array (n, H, W, 3)."""

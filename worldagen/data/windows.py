@@ -7,7 +7,7 @@ last frame repeated, zero actions). Causality hides padding from the real chunks
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -57,6 +57,16 @@ class WindowBatch:
 
     def __len__(self) -> int:
         return len(self.instruction)
+
+
+class Windows(Protocol):
+    """Windows by number, whatever they are cut from."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Window: ...
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> WindowBatch: ...
 
 
 class WindowDataset(torch.utils.data.Dataset[Window]):

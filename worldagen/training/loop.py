@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from worldagen.config import PretrainConfig
 from worldagen.data.order import Mixture, batch_indices, worker_share
-from worldagen.data.windows import WindowBatch, WindowDataset
+from worldagen.data.windows import WindowBatch, Windows
 from worldagen.models.precision import compute_type
 from worldagen.models.worldagen import WorldAgen
 from worldagen.tracking.progress import progress
@@ -34,7 +34,7 @@ ALONE = Worker()
 
 def train(
     model: WorldAgen,
-    train_set: WindowDataset,
+    train_set: Windows,
     settings: PretrainConfig,
     *,
     seed: int,
@@ -160,7 +160,7 @@ def _check_step(done: int, worker: Worker, path: Path) -> None:
 
 
 def _batches(
-    dataset: WindowDataset, mixture: Mixture, settings: PretrainConfig, seed: int, done: int, worker: Worker
+    dataset: Windows, mixture: Mixture, settings: PretrainConfig, seed: int, done: int, worker: Worker
 ) -> Iterator[tuple[int, list[WindowBatch]]]:
     """This worker's micro-batches of each remaining step, the next ones loaded while a step is computed."""
 

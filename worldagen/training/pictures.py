@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from worldagen.data.windows import WindowDataset
+from worldagen.data.windows import Windows
 from worldagen.models.pixels import resize, to_uint8, unpatchify
 from worldagen.models.worldagen import WorldAgen
 from worldagen.training.predict import predict
@@ -16,7 +16,7 @@ COLUMNS = ("last frame", "predicted", "real")
 
 
 @torch.no_grad()
-def save_predictions(model: WorldAgen, dataset: WindowDataset, path: Path, rows: int = 6) -> None:
+def save_predictions(model: WorldAgen, dataset: Windows, path: Path, rows: int = 6) -> None:
     """Write a PNG of the next-frame predictions for `rows` windows spread over `dataset`."""
     model.eval()
     batch = dataset.batch(spread(len(dataset), rows)).to(next(model.parameters()).device)

@@ -17,19 +17,19 @@ import torch
 
 from worldagen.atomic import write_text
 from worldagen.config import Config, ConfigError, content_key, run_path
-from worldagen.data.episodes import EpisodeFiles, check_alike, find_demonstrations, hold_out
+from worldagen.data.episodes import Episode, EpisodeFiles
 from worldagen.data.order import Mixture
-from worldagen.data.trajectories import TrajectoryInfo, check_sizes, load, sizes
-from worldagen.data.windows import WindowDataset
+from worldagen.data.trajectories import TrajectoryInfo
+from worldagen.data.windows import Windows
 from worldagen.models import checkpoint, reference
 from worldagen.models.precision import compute_type
 from worldagen.models.weights import CheckpointError
 from worldagen.models.worldagen import WorldAgen
-from worldagen.tracking.progress import progress
 from worldagen.training.compilation import not_compiled
 from worldagen.training.loop import ALONE, Record, train
 from worldagen.training.objective import Worker
 from worldagen.training.pictures import save_predictions
+from worldagen.training.sources import Episodes, Source, cut_windows, find_sources
 from worldagen.training.state import FILES, check_settings
 from worldagen.training.validation import validate
 from worldagen.training.vision_cache import SeenWindows, cache_path, see_all
@@ -48,11 +48,19 @@ class Plan:
     config: Config
     folder: Path
     """The run folder, absolute; with several nodes on storage that all of them share."""
-    training: list[TrajectoryInfo]
-    """One source after the other."""
-    held_out: list[TrajectoryInfo]
+    sources: list[Source]
     mixture: Mixture
-    """How often the windows of each source are drawn."""
+    """How often the training windows of each source are drawn."""
+
+    @property
+    def training(self) -> list[Episode]:
+        """One source after the other."""
+        return [episode for source in self.sources for episode in source.training]
+
+    @property
+    def held_out(self) -> list[Episode]:
+        """Likewise."""
+        return [episode for source in self.sources for episode in source.held_out]
 
     @property
     def checkpoint(self) -> Path:
@@ -81,8 +89,8 @@ class Plan:
             "model": asdict(self.config.model),
             "pretrain": pretrain,
             "seed": self.config.seed,
-            "episodes": {name: content_key([e.spec.key for e in infos]) for name, infos in episodes.items()},
-            FILES: {e.spec.key: [e.digest, e.path.name] for infos in episodes.values() for e in infos},
+            "episodes": {name: content_key([e.key for e in infos]) for name, infos in episodes.items()},
+            FILES: {e.key: [e.digest, Path(e.name).name] for infos in episodes.values() for e in infos},
         }
 
 
@@ -90,15 +98,7 @@ def plan(config: Config) -> Plan:
     """Find the demonstrations and split them. Raises DataError or ConfigError when they cannot train `config.model`."""
     folder = run_path(config)
     weights = config.pretrain.data or {config.demos_dir or str(folder / "demos"): 1.0}
-    sources = [find_demonstrations(source, config.env.tasks) for source in weights]
-    episodes = [episode for source in sources for episode in source]
-    check_alike(episodes)
-    actions = episodes[0].actions_per_chunk
-    if actions != config.model.actions_per_chunk:
-        raise ConfigError(
-            f"the demonstrations have {actions} actions per chunk, but model.actions_per_chunk="
-            f"{config.model.actions_per_chunk}; set it to {actions} or record others"
-        )
+    sources = find_sources(config, list(weights))
     if config.model.vision_frozen and not config.pretrain.vision_checkpoint:
         raise ConfigError(
             "model.vision_frozen=true trains no vision transformer, so it needs a trained one: set "
@@ -106,11 +106,8 @@ def plan(config: Config) -> Plan:
         )
     if config.pretrain.initial:
         _check_initial(config)
-    fraction, most = config.pretrain.validation_fraction, config.pretrain.episodes_per_task or None
-    splits = [hold_out(source, fraction, config.seed, most) for source in sources]
-    training, held_out = ([episode for split in splits for episode in split[part]] for part in (0, 1))
-    windows = tuple(sum(episode.chunks for episode in split[0]) for split in splits)
-    return Plan(config, folder, training, held_out, Mixture(windows, tuple(weights.values())))
+    counts = tuple(sum(episode.windows for episode in source.training) for source in sources)
+    return Plan(config, folder, sources, Mixture(counts, tuple(weights.values())))
 
 
 def _check_initial(config: Config) -> None:
@@ -140,21 +137,11 @@ def finished(plan: Plan) -> bool:
 
 def describe(plan: Plan) -> str:
     """The plan in words."""
-    settings, chunks = plan.config.pretrain, sum(e.chunks for e in plan.training)
+    settings, windows = plan.config.pretrain, sum(plan.mixture.windows)
     return (
         f"pretrain in {plan.folder}: {settings.steps} steps of {settings.batch_size} windows on {settings.workers} "
-        f"worker(s), {len(plan.training)} training episodes ({chunks} windows), {len(plan.held_out)} held out"
+        f"worker(s), {len(plan.training)} training episodes ({windows} windows), {len(plan.held_out)} held out"
     )
-
-
-def check_episodes(plan: Plan) -> None:
-    """Read every episode once, so that one that is damaged or does not fit is reported before anything starts.
-
-    Raises DataError.
-    """
-    first = sizes(load(plan.training[0].path))
-    for episode in progress([*plan.training, *plan.held_out], description="checking demonstrations", unit="episode"):
-        check_sizes(load(episode.path), first)
 
 
 def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lambda record: None) -> None:
@@ -173,7 +160,10 @@ def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lam
     model = (checkpoint.load(initial) if initial else WorldAgen(config.model)).to(worker.device)
     if config.pretrain.vision_checkpoint:
         reference.load_vision(model, config.pretrain.vision_checkpoint)
-    training, held_out = (_windows(episodes, plan, model, worker) for episodes in (plan.training, plan.held_out))
+    training, held_out = (
+        _windows(episodes, plan, model, worker)
+        for episodes in ([source.training for source in plan.sources], [source.held_out for source in plan.sources])
+    )
     measure = partial(validate, dataset=held_out, threshold=config.ttt.changed_threshold)
 
     def validated(model: WorldAgen) -> Record:
@@ -215,7 +205,7 @@ def _finish(plan: Plan, model: WorldAgen, curve: list[Record]) -> None:
         "steps": plan.config.pretrain.steps,
         "metrics": curve[-1],
         "demonstrations": {
-            name: sorted(e.spec.key for e in infos)
+            name: sorted(e.key for e in infos)
             for name, infos in {"training": plan.training, "held_out": plan.held_out}.items()
         },
         "config": asdict(plan.config),
@@ -223,10 +213,11 @@ def _finish(plan: Plan, model: WorldAgen, curve: list[Record]) -> None:
     checkpoint.save(model, plan.checkpoint, provenance)
 
 
-def _windows(episodes: list[TrajectoryInfo], plan: Plan, model: WorldAgen, worker: Worker) -> WindowDataset:
-    files, settings = EpisodeFiles(episodes), plan.config.pretrain
+def _windows(sources: list[Episodes], plan: Plan, model: WorldAgen, worker: Worker) -> Windows:
+    settings = plan.config.pretrain
     if not settings.cache_vision:
-        return WindowDataset(files, model.config.chunks, files.lengths)
+        return cut_windows(sources, model.config)
+    files = EpisodeFiles([e for episodes in sources for e in episodes if isinstance(e, TrajectoryInfo)])
     dtype = compute_type(settings.precision, worker.device)
     seen = cache_path(plan.folder / "pretrain" / "vision", model, files, dtype)
     if worker.rank == 0:

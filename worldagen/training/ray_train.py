@@ -23,7 +23,8 @@ from worldagen.tracking.mlflow_log import TrackedSweep, close_run, log_artifacts
 from worldagen.training.failures import FailurePolicy, causes, own_error
 from worldagen.training.loop import Record
 from worldagen.training.objective import Worker
-from worldagen.training.pretraining import Plan, check_episodes, finished, plan, work
+from worldagen.training.pretraining import Plan, finished, plan, work
+from worldagen.training.sources import check_episodes
 from worldagen.training.state import TrainingError
 
 Log = Callable[[Record], None]
@@ -41,7 +42,7 @@ def pretrain(config: Config, sweep: TrackedSweep | None = None) -> Path:
     run = plan(config)
     if finished(run):
         return run.checkpoint
-    check_episodes(run)
+    check_episodes(run.sources)
     _check_resources(config)
     with _tracked(run, sweep) as log:
         _fit(_trainer(run, log))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from worldagen.config import ModelConfig
-from worldagen.data.windows import WindowBatch, WindowDataset
+from worldagen.data.windows import WindowBatch, Windows
 from worldagen.models.losses import frame_patches, observation_errors
 from worldagen.models.worldagen import Output, WorldAgen
 from worldagen.training.predict import predict
@@ -15,9 +15,7 @@ BATCH = 64
 
 
 @torch.no_grad()
-def validate(
-    model: WorldAgen, dataset: WindowDataset, *, threshold: float, limit: int | None = None
-) -> dict[str, float]:
+def validate(model: WorldAgen, dataset: Windows, *, threshold: float, limit: int | None = None) -> dict[str, float]:
     """Metrics on at most `limit` windows spread evenly over `dataset`. Deterministic; leaves the model in eval mode.
 
     validation/arm_error: mean absolute error of the six arm values (they lie in [-1, 1]);
@@ -61,7 +59,7 @@ def _total(mean: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
     return torch.stack([mean * count, count.float()])
 
 
-def _batches(dataset: WindowDataset, limit: int | None, device: torch.device) -> Iterator[WindowBatch]:
+def _batches(dataset: Windows, limit: int | None, device: torch.device) -> Iterator[WindowBatch]:
     chosen = spread(len(dataset), limit or len(dataset))
     for first in range(0, len(chosen), BATCH):
         yield dataset.batch(chosen[first : first + BATCH]).to(device)
