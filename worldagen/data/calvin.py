@@ -127,8 +127,8 @@ def _spans(folder: Path, play: bool) -> list[Span]:
     annotations = _annotations(folder)
     if annotations is None and not play:
         raise DataError(
-            f"{folder} has no lang_annotations/auto_lang_ann.npy; pipelines/convert_data.py --play converts what has no "
-            "sentence"
+            f"{folder} has no lang_annotations/auto_lang_ann.npy; pipelines/convert_data.py --play converts what has "
+            "no sentence"
         )
     annotated = list(_annotated_spans(annotations)) if annotations else []
     return list(_play_spans(folder, annotated)) if play else annotated
