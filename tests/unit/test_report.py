@@ -12,11 +12,13 @@ from pipelines import report as pipeline
 from worldagen.arms import ResultsError
 from worldagen.config import Config, ConfigError
 from worldagen.report import figures
+from worldagen.report.budgets import budget_curves
 from worldagen.report.figures import draw
 from worldagen.report.findings import judge
 from worldagen.report.page import clips, duration, number, render, write_report
 from worldagen.report.panels import apart
 from worldagen.report.rule import predictors, record
+from worldagen.report.theme import LIGHT
 from worldagen.report.words import headline, statements
 from worldagen.results import SweepResults
 
@@ -219,6 +221,21 @@ def test_many_arms_are_told_method_by_method(tmp_path: Path) -> None:
     assert int(first.replace("−", "-")) == max(int(each.replace("−", "-")) for each in [first, *others])
     words = Page(html).words
     assert "The methods side by side" in words and "6, 36 episodes" in words
+
+
+def test_budgets_are_drawn_over_environment_steps_where_explorations_differ(tmp_path: Path) -> None:
+    several, one = (
+        budget_curves(judge(make_results(tmp_path, media=False, failed=False, explorations=explorations)), LIGHT)
+        for explorations in ((6, 36), (12,))
+    )
+    assert [axes.get_xlabel() for axes in several.axes[3:]] == [
+        "TTT steps",
+        "wall clock of the adaptation, s",
+        "environment steps",
+    ]
+    dots = [line.get_xdata() for line in several.axes[2].lines if line.get_marker() != "None"]
+    assert dots and all(set(each) == {6 * 120, 36 * 120} for each in dots), "joined over exploration, nothing else"
+    assert len(one.axes) == 4
 
 
 def test_rule_is_shown_to_avert_harm(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import pytest
 from ray.tune.experiment import Trial
 
 from tests.fake_suite import SUITE
-from worldagen.arms import Arm, Measurement
+from worldagen.arms import Arm, Measurement, Outcome
 from worldagen.config import load
 from worldagen.sweep.arm import Setting, run_arm, run_control
 from worldagen.sweep.confirmation import confirm
 from worldagen.sweep.halving import Halving
 from worldagen.sweep.plan import plan_unit, trials
 from worldagen.sweep.run import TrialEnd, gather
+from worldagen.sweep.trial import metrics
 from worldagen.ttt.explore import Explored
 from worldagen.ttt.snapshot import Snapshot
 from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, PolicySpec
@@ -169,6 +170,33 @@ def test_asha_ends_the_worse_half_also_when_the_better_one_ended_before_a_restar
         halving.on_trial_add(None, fresh)
         assert halving.on_trial_result(None, fresh, {"ttt_steps": 0, "arm_drift": 0.0}) == "CONTINUE"
         assert halving.on_trial_result(None, fresh, {"ttt_steps": 1, "arm_drift": drift}) == decision
+
+
+def solving(status: str, measurement: Measurement = BASE) -> Arm:
+    """An arm of a single episode."""
+    outcome: Any = Outcome(task="push", init_state=0, seed=0, status=status, steps=9)  # type: ignore[arg-type]
+    return Arm(steps=1, measurement=measurement, outcomes=(outcome,))
+
+
+@pytest.mark.parametrize(
+    ("measure", "better", "worse"),
+    [
+        ("heldout", solving("failure"), solving("success", replace(BASE, changed=0.3))),
+        ("drift", solving("failure"), solving("success", replace(BASE, arm_drift=0.1))),
+        ("success", solving("success", replace(BASE, changed=0.3, arm_drift=0.1)), solving("failure")),
+    ],
+)
+def test_asha_ends_what_has_the_higher_error_or_drift_or_the_lower_success(
+    measure: str, better: Arm, worse: Arm, tmp_path: Path
+) -> None:
+    setting = make_setting(tmp_path, f"ttt.asha={measure}")
+    for first, second, decision in ((better, worse, "STOP"), (worse, better, "CONTINUE")):
+        halving = Halving(setting)
+        one, other = (SimpleNamespace(trial_id=name, status=Trial.PENDING) for name in "12")
+        for trial in (one, other):
+            halving.on_trial_add(None, trial)  # type: ignore[arg-type]
+        assert halving.on_trial_result(None, one, {"ttt_steps": 1, **metrics(first)}) == "CONTINUE"  # type: ignore[arg-type]
+        assert halving.on_trial_result(None, other, {"ttt_steps": 1, **metrics(second)}) == decision  # type: ignore[arg-type]
 
 
 def test_arms_that_asha_ended_are_no_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
