@@ -26,6 +26,8 @@ def main() -> None:
         help="suite of all demonstrations; if not given, LIBERO: the folder's name, CALVIN: what scene_info.npy says",
     )
     args = parser.parse_args()
+    if args.play and args.benchmark != "calvin":
+        parser.error("--play is for CALVIN: every demonstration of LIBERO has a sentence")
     try:
         source: Demonstrations = (
             CalvinSplit(args.source, args.play, args.suite)

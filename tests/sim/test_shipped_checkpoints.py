@@ -15,8 +15,11 @@ from worldagen.rollout.predictor import Predictor
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
 
 ROOT = Path(__file__).parents[2]
-CALVIN = ROOT / "checkpoints" / "calvin"
-EASY = ("open_drawer", "close_drawer", "turn_on_led", "turn_off_led", "move_slider_left")
+EASY = {
+    "calvin": ("open_drawer", "close_drawer", "turn_on_led", "turn_off_led", "move_slider_left"),
+    "libero": ("turn_on_the_stove", "open_the_middle_drawer_of_the_cabinet", "put_the_bowl_on_the_plate"),
+}
+"""Tasks that each policy solves in nearly every initial state."""
 
 
 class Local:
@@ -44,9 +47,16 @@ def test_it_is_small_whole_and_tells_where_it_comes_from(folder: Path) -> None:
     load_config([ROOT / "configs" / f"{folder.name}.yaml"])
 
 
-def test_the_calvin_policy_works_in_a_scene_it_was_trained_in() -> None:
-    model = Local(CALVIN)
-    spec = EnvSpec(suite="calvin_a", engine="native", renderer="tiny")
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("calvin", EnvSpec(suite="calvin_a", engine="native", renderer="tiny")),
+        ("libero", EnvSpec(suite="libero_goal", visuals="light", assets="primitive")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_its_policy_works_where_it_was_trained(name: str, spec: EnvSpec) -> None:
+    model = Local(ROOT / "checkpoints" / name)
     env = make_env(spec)
     episodes = [
         EpisodeSpec(
@@ -57,8 +67,8 @@ def test_the_calvin_policy_works_in_a_scene_it_was_trained_in() -> None:
             policy=PolicySpec(checkpoint=model.fingerprint),
             step_limit=180,
         )
-        for task in EASY
+        for task in EASY[name]
     ]
     solved = [run_episode(env, LearnedPolicy(model), episode).result.success for episode in episodes]
     env.close()
-    assert sum(solved) >= len(EASY) - 1, dict(zip(EASY, solved, strict=True))
+    assert sum(solved) >= len(episodes) - 1, dict(zip(EASY[name], solved, strict=True))

@@ -250,6 +250,15 @@ def test_parquet_whose_images_differ_in_size_is_named(tmp_path: Path, monkeypatc
         load(tmp_path / "one.parquet")
 
 
+def test_play_is_for_calvin_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["convert_data.py", "libero", str(tmp_path), str(tmp_path / "out"), "--play"])
+    with pytest.raises(SystemExit):
+        convert_data.main()
+    assert "--play is for CALVIN: every demonstration of LIBERO has a sentence" in capsys.readouterr().err
+
+
 def test_the_converter_names_the_frame_leaves_no_half_file_and_goes_on(
     calvin: CalvinSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
