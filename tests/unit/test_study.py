@@ -115,6 +115,8 @@ def test_correction_is_for_everything_that_fresh_states_tested(study: Study, res
 
 def test_the_acceptance_rules_choice_is_told(study: Study) -> None:
     assert study.chosen_together and study.chosen_together.episodes == 120
+    two = [each.chosen.difference.value for each in study.settings if each.chosen]
+    assert study.chosen_together.value == pytest.approx(sum(two) / 3), "unshifted, where it keeps the base, counts as 0"
     said = " ".join(sentences(study))
     assert "To adapt by what the acceptance rule chooses, without counting successes, changes it by −" in said
     assert "Fresh initial states tested 2 accepted arms: 1 lost more than that (camera_half −" in said
@@ -147,6 +149,7 @@ def test_findings_tell_gains_and_harms_alike(study: Study) -> None:
     assert "the best arm of the search gains in 1 (camera_half +" in said
     assert "of 3 settings and harms in 1 (friction −" in said
     assert "what the acceptance rule chooses gains in 0 of 2 settings and harms in 1 (camera_half −" in said
+    assert "; in the other 1 it keeps the base." in said
     assert re.search(r"plain \d+ of \d+, anchored 0 of \d+ arms", said)
     assert "Held-out world-model error where cameras see the shift: camera_half −33 %: at least 20 % in each." in said
 

@@ -91,7 +91,7 @@ class Study:
     together: PairedDifference | None
     """Search, then adapt by its best budget: over all settings as one comparison; None without confirmations."""
     chosen_together: PairedDifference | None
-    """Adapt by the acceptance rule's choice where there is one: likewise."""
+    """Adapt by the acceptance rule's choice, or keep the base where it has none: likewise; None without any choice."""
     budgets: tuple[Budget, ...]
     """The budgets that every setting evaluated, by method, exploration, learning rate, rank and steps."""
 
@@ -133,18 +133,31 @@ def summarise(name: str, results: Mapping[str, SweepResults]) -> Study:
     return Study(
         name=name,
         settings=tuple(settings),
-        together=_together([(each.suite, each.confirmation) for each in results.values()]),
-        chosen_together=_together([(each.suite, each.chosen) for each in results.values()]),
+        together=_together(list(results.values())),
+        chosen_together=_chosen_together(list(results.values())),
         budgets=_budgets([each.findings for each in settings]),
     )
 
 
-def _together(confirmations: list[tuple[str, Confirmation | None]]) -> PairedDifference | None:
-    """The confirmations, by suite, as one comparison: what one gets who adapts so, whatever the setting."""
-    found = [
-        Comparison(suite, [arm.outcomes for arm in each.arms], each.control) for suite, each in confirmations if each
-    ]
+def _together(results: list[SweepResults]) -> PairedDifference | None:
+    """The confirmations as one comparison: what one gets who searches and then adapts, whatever the setting."""
+    found = [_comparison(each, each.confirmation) for each in results if each.confirmation]
     return compare_over(found) if found else None
+
+
+def _chosen_together(results: list[SweepResults]) -> PairedDifference | None:
+    """Likewise what one gets who follows the rule: where it chooses nothing the base stays, and nothing changes."""
+    if not any(each.chosen for each in results):
+        return None
+    kept = [(each, each.confirmation) for each in results if each.confirmation and not each.chosen]
+    return compare_over(
+        [_comparison(each, each.chosen) for each in results if each.chosen]
+        + [Comparison(each.suite, [there.control], there.control) for each, there in kept if there]
+    )
+
+
+def _comparison(results: SweepResults, fresh: Confirmation) -> Comparison:
+    return Comparison(results.suite, [arm.outcomes for arm in fresh.arms], fresh.control)
 
 
 def _budgets(settings: list[Findings]) -> tuple[Budget, ...]:

@@ -27,7 +27,9 @@ def _gains(study: Study) -> list[str]:
     best = [(each, each.confirmed) for each in study.settings if each.confirmed]
     chosen = [(each, each.chosen) for each in study.settings if each.chosen]
     said = [f"{_fresh('the best arm of the search', best)} (p < 0.05 after Holm over the {len(study.again)} there)."]
-    return said + [f"{_fresh('what the acceptance rule chooses', chosen)} (likewise)."] * bool(chosen)
+    kept = len(study.confirmed) - len(chosen)
+    base = f"; in the other {kept} it keeps the base" if kept else ""
+    return said + [f"{_fresh('what the acceptance rule chooses', chosen)} (likewise){base}."] * bool(chosen)
 
 
 def _fresh(who: str, there: list[tuple[SettingFindings, Confirmed]]) -> str:
@@ -48,7 +50,7 @@ def _all_together(study: Study) -> list[str]:
     said = []
     if study.together and len(study.confirmed) > 1:
         said.append(f"All settings together, to search and then adapt changes success by {_together(study.together)}.")
-    if study.chosen_together and sum(each.chosen is not None for each in study.settings) > 1:
+    if study.chosen_together and len(study.confirmed) > 1:
         said.append(
             "To adapt by what the acceptance rule chooses, without counting successes, changes it by "
             f"{_together(study.chosen_together)}."
