@@ -20,7 +20,7 @@ from worldagen.data.episodes import (
     hold_out,
 )
 from worldagen.data.recordings import Recording, find_recordings, is_recorded, open_recorded
-from worldagen.data.trajectories import TrajectoryInfo, check_sizes, load, sizes
+from worldagen.data.trajectories import DataError, TrajectoryInfo, load, sizes
 from worldagen.data.windows import Window, WindowBatch, WindowDataset, Windows, collate
 from worldagen.models.pixels import resize
 from worldagen.tracking.progress import progress
@@ -144,7 +144,11 @@ def _checks(episodes: Episodes) -> Iterator[None]:
     if ours := _ours(episodes):
         expected = sizes(load(ours[0].path))
         for episode in ours:
-            check_sizes(load(episode.path), expected)
+            if (found := sizes(load(episode.path))) != expected:
+                raise DataError(
+                    f"{episode.path} has (image size, wrist image size, actions per chunk) {found}, but "
+                    f"{ours[0].path} {expected}; a folder has episodes recorded alike"
+                )
             yield
         return
     dataset, end = _cut(cast(list[Recording], episodes), chunks=1), 0
