@@ -18,7 +18,7 @@ def main(run: Callable[[Config], None], *, doc: str, dry_run: Callable[[Config],
 
     Exit codes: 0 done, 1 failed while running, 2 bad command line or config (nothing was started), 130 interrupted.
     """
-    args = _parser(doc, dry_run is not None).parse_args()
+    args = _parser(doc, dry_run is not None).parse_intermixed_args()  # settings before, between and after options
     try:
         config = load(args.config, args.overrides)
         if args.dry_run and dry_run is not None:

@@ -88,3 +88,13 @@ def test_without_opengl_the_line_that_installs_it_is_printed(answer, monkeypatch
     monkeypatch.setattr(gl, "probe", lambda *_: "ImportError: no EGL")
     code, error = answer(collect_demos.run)
     assert code == 1 and gl.APT_LINE in error and "Traceback" not in error
+
+
+def test_settings_may_stand_before_between_and_after_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "sys.argv", ["pipeline", "seed=2", "--config", "configs/libero.yaml", "seed=3", "--dry-run", "run_dir=x"]
+    )
+    main(lambda config: pytest.fail("started"), doc="", dry_run=lambda config: f"{config.run_dir} {config.seed}")
+    assert capsys.readouterr().out == "x 3\n"
