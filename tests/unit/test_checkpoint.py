@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.small import small_config, small_inputs, small_model
+from worldagen.atomic import fresh_folder
 from worldagen.models import adapter, checkpoint, published, reference
-from worldagen.models.folders import fresh_folder
 from worldagen.models.weights import CheckpointError, base_state
 from worldagen.models.worldagen import WorldAgen
 

@@ -8,8 +8,6 @@ Source of the format: LeRobotDataset in github.com/huggingface/lerobot, release 
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from worldagen.atomic import fresh_folder
 from worldagen.data.lerobot_stats import PixelCounts, Stats, vector_stats
 from worldagen.data.trajectories import DataError, check_sizes, encode, sizes
 from worldagen.envs.suites import control_rate
@@ -42,16 +41,8 @@ def export(trajectories: Iterable[Trajectory], out: str | Path, fps: float | Non
         raise DataError(f"{out} exists already; name a new folder for the dataset")
     if fps is not None and not fps > 0:
         raise DataError(f"fps={fps} must be greater than 0")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        info = _write(trajectories, partial, fps)
-        partial.chmod(0o755)
-        partial.rename(out)
-    except BaseException:
-        shutil.rmtree(partial)
-        raise
-    return info
+    with fresh_folder(out) as partial:
+        return _write(trajectories, partial, fps)
 
 
 def frame_rate(trajectory: Trajectory) -> float:

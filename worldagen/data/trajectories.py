@@ -8,8 +8,6 @@ import hashlib
 import io
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from worldagen.atomic import fresh_file
 from worldagen.errors import WorldagenError
 from worldagen.types import ACTION_SIZE, STATE_SIZE, EpisodeSpec, Trajectory
 
@@ -102,16 +101,8 @@ def save(trajectory: Trajectory, path: str | Path) -> None:
     fault = _fault(trajectory)
     if fault:
         raise DataError(f"cannot save the trajectory {path}: {fault}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
+    with fresh_file(path) as temporary:
         pq.write_table(_table(trajectory), temporary, compression="zstd", write_page_checksum=True)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def load(path: str | Path, decode: bool = True) -> Trajectory:

@@ -21,9 +21,9 @@ from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 
+from worldagen.atomic import fresh_folder
 from worldagen.config.checks import suggest
 from worldagen.errors import WorldagenError
-from worldagen.models.folders import fresh_folder
 from worldagen.models.tokens import GROUPS
 from worldagen.models.weights import fingerprint
 from worldagen.models.worldagen import WorldAgen

@@ -15,10 +15,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from worldagen.atomic import fresh_folder
 from worldagen.config import ModelConfig
 from worldagen.models import weights
 from worldagen.models.conventions import Conventions
-from worldagen.models.folders import fresh_folder
 from worldagen.models.weights import CheckpointError, base_state, load_exactly
 from worldagen.models.worldagen import WorldAgen
 

@@ -1,12 +1,12 @@
 """Write episode videos and picture grids. Imports numpy and imageio only, so simulator processes can use it."""
 
-import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import imageio.v2 as imageio
 import numpy as np
+
+from worldagen.atomic import fresh_file
 
 
 def write_mp4(frames: Sequence[np.ndarray], path: Path | str, fps: float = 20.0, min_edge: int = 256) -> None:
@@ -15,10 +15,7 @@ def write_mp4(frames: Sequence[np.ndarray], path: Path | str, fps: float = 20.0,
     The file appears complete or not at all. Raises ValueError for an empty or unequal sequence of frames.
     """
     _check_frames(frames)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.mp4")
-    try:
+    with fresh_file(Path(path), suffix=".mp4") as partial:
         imageio.mimwrite(
             partial,
             [_even(enlarge(frame, min_edge)) for frame in frames],
@@ -29,9 +26,6 @@ def write_mp4(frames: Sequence[np.ndarray], path: Path | str, fps: float = 20.0,
             macro_block_size=2,
             output_params=["-movflags", "+faststart"],
         )
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def enlarge(image: np.ndarray, min_edge: int) -> np.ndarray:

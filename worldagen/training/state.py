@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from worldagen.atomic import fresh_file
 from worldagen.config import differences
 from worldagen.errors import WorldagenError
 
@@ -42,22 +43,17 @@ def save_state(path: Path, state: TrainingState, settings: Mapping[str, Any]) ->
 
     Raises TrainingError when it cannot be written, e.g. on a full disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     content = {"format_version": FORMAT_VERSION, "settings": dict(settings), **vars(state)}
     try:
-        with temporary.open("wb") as file:
+        with fresh_file(path) as temporary, temporary.open("wb") as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch.save has a RuntimeError for the system's error
         raise TrainingError(
             f"cannot write {path}: {_first_line(error)}; what was there before is kept. Is the disk full? Make room "
             "and run the same command again: it goes on from there"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_state(path: Path, settings: Mapping[str, Any]) -> TrainingState | None:

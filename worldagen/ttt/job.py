@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from worldagen.atomic import fresh_folder
 from worldagen.config import content_key
 from worldagen.data import trajectories
 from worldagen.models import checkpoint
-from worldagen.models.folders import fresh_folder
 from worldagen.ttt.learner import AdaptationError, Learner
 from worldagen.ttt.methods import Adaptation
 from worldagen.ttt.snapshot import Snapshot, read_snapshot

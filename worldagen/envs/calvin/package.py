@@ -10,13 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from worldagen.atomic import first_folder
 from worldagen.envs.cache import cache_dir
 from worldagen.errors import WorldagenError
 
@@ -82,13 +82,10 @@ def install(url: str = URL, commit: str = COMMIT) -> Path:
         return check_checkout(target, "the cache")
     if shutil.which("git") is None:
         raise CalvinEnvError("git was not found on this machine; install it (`sudo apt-get install -y git`)")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder:
-        partial = Path(folder, "calvin_env")
+    with first_folder(target) as partial:
         _git("clone", "--quiet", "--no-checkout", url, str(partial), what=f"cloning {url}")
         _git("-C", str(partial), "checkout", "--quiet", "--detach", commit, what=f"checking out {commit} of {url}")
         check_checkout(partial, url)
-        partial.rename(target)
     return target
 
 

@@ -1,8 +1,6 @@
 """Which files a scene is built from: CALVIN's own, or primitives generated here."""
 
-import contextlib
 import hashlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from xml.etree import ElementTree
 
 import pybullet
 
+from worldagen.atomic import first_folder
 from worldagen.envs.cache import cache_dir
 from worldagen.envs.calvin.native import primitive
 from worldagen.envs.calvin.native.errors import NativeError
@@ -45,13 +44,8 @@ def primitive_folder() -> Path:
     """The generated assets in our cache, made now if no process has made them yet."""
     target = cache_dir() / f"calvin-primitive-{_generator_version()}"
     if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder:
-            partial = Path(folder, "assets")
-            partial.mkdir()
+        with first_folder(target) as partial:
             write_assets(partial)
-            with contextlib.suppress(OSError):  # another process was faster
-                partial.rename(target)
     return target
 
 
