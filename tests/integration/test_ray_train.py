@@ -97,14 +97,14 @@ class Killed(Exception):
 def test_two_workers_go_on_with_what_one_began_though_one_of_them_is_killed(
     ray_cluster: None, demos: Path, reference: dict[str, torch.Tensor], tmp_path: Path
 ) -> None:
-    """And compute their shares in micro-batches: the weights differ by rounding only."""
+    """And compute their shares in micro-batches, which other processes read: the weights differ by rounding only."""
 
     def dies(record: dict[str, float]) -> None:
         raise Killed
 
     with pytest.raises(Killed):
         work(plan(make_config(demos, tmp_path)), log=dies)
-    config = make_config(demos, tmp_path, workers=2, accumulate=3)
+    config = make_config(demos, tmp_path, workers=2, accumulate=3, loaders=1)
     state = plan(config).state
     begun = state.stat().st_mtime
     killed: list[int] = []

@@ -1,6 +1,5 @@
 """Training reads CALVIN's and LIBERO's own files and our episodes, alone or mixed, as the same tensors."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +53,8 @@ def config_of(run_dir: Path, data: dict[Path, float], **pretrain: object) -> Con
 
 
 def test_three_formats_are_trained_on_together(tmp_path: Path, calvin: Path, libero: Path, ours: Path) -> None:
-    """Frames of 200 and 84, of 128 and of 16 pixels; the run ends with a checkpoint, and a killed one with the same."""
+    """Frames of 200 and 84, of 128 and of 16 pixels; the run ends with a checkpoint, and a killed one with the same,
+    with other processes as readers."""
     torch.set_num_threads(1)
     config = config_of(tmp_path / "run", {calvin: 2, libero: 1, ours: 1})
     run = plan(config)
@@ -70,7 +70,7 @@ def test_three_formats_are_trained_on_together(tmp_path: Path, calvin: Path, lib
     def dies(record: dict[str, float]) -> None:
         raise Killed
 
-    again = plan(dataclasses.replace(config, run_dir=str(tmp_path / "again")))
+    again = plan(config_of(tmp_path / "again", {calvin: 2, libero: 1, ours: 1}, loaders=2))
     with pytest.raises(Killed):
         work(again, log=dies)
     work(again)

@@ -209,6 +209,9 @@ class PretrainConfig:
     """CPUs reserved for each worker."""
     threads: int = positive(2)
     """Torch threads of each worker."""
+    loaders: int = at_least_zero(0)
+    """Processes of each worker that read windows ahead; with 0 a thread of the worker does. They count to no CPU of
+    Ray's: leave `worker_cpus` room for them."""
     gpu: bool = False
     """Give each worker a GPU."""
     failures: int = at_least_zero(3)

@@ -8,7 +8,6 @@ of each, split the same global batch and compute the gradient that one would (ob
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,14 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from worldagen.config import PretrainConfig
-from worldagen.data.order import Mixture, batch_indices, worker_share
+from worldagen.data.order import Mixture
 from worldagen.data.windows import WindowBatch, Windows
 from worldagen.models.precision import compute_type
 from worldagen.models.worldagen import WorldAgen
 from worldagen.tracking.progress import progress
 from worldagen.training.average import Average
 from worldagen.training.compilation import compile_parts, compiles, not_compiled
+from worldagen.training.loading import StepBatches, read_ahead
 from worldagen.training.objective import LOSSES, Objective, Worker, backward
 from worldagen.training.state import TrainingError, TrainingState, load_state, save_state
 
@@ -162,22 +162,13 @@ def _check_step(done: int, worker: Worker, path: Path) -> None:
 def _batches(
     dataset: Windows, mixture: Mixture, settings: PretrainConfig, seed: int, done: int, worker: Worker
 ) -> Iterator[tuple[int, list[WindowBatch]]]:
-    """This worker's micro-batches of each remaining step, the next ones loaded while a step is computed."""
-
-    def load(step: int) -> list[WindowBatch]:
-        indices = worker_share(batch_indices(mixture, settings.batch_size, step, seed), worker.rank, worker.count)
-        return [dataset.batch(part).to(worker.device) for part in np.array_split(indices, settings.accumulate)]
-
-    steps: Iterable[int] = range(done, settings.steps)
+    """This worker's micro-batches of each remaining step."""
+    batches = StepBatches(dataset, mixture, settings.batch_size, settings.accumulate, seed, worker.rank, worker.count)
+    remaining = range(done, settings.steps)
+    steps: Iterable[int] = remaining
     if worker.rank == 0:
         steps = progress(steps, total=settings.steps, description="pretrain", unit="step", initial=done)
-    with ThreadPoolExecutor(1) as loader:
-        coming = loader.submit(load, done)
-        for step in steps:
-            batches = coming.result()
-            if step + 1 < settings.steps:
-                coming = loader.submit(load, step + 1)
-            yield step, batches
+    return zip(steps, read_ahead(batches, remaining, settings.loaders, worker.device), strict=True)
 
 
 def _gradient(

@@ -35,7 +35,7 @@ from worldagen.training.validation import validate
 from worldagen.training.vision_cache import SeenWindows, cache_path, see_all
 
 FREE = (
-    *("workers", "worker_cpus", "threads", "gpu", "failures", "validate_every", "validation_windows"),
+    *("workers", "worker_cpus", "threads", "loaders", "gpu", "failures", "validate_every", "validation_windows"),
     *("accumulate", "compile"),
 )
 """Settings that may change on resume: they decide how a run is computed and watched, not what it computes."""
@@ -216,7 +216,7 @@ def _finish(plan: Plan, model: WorldAgen, curve: list[Record]) -> None:
 def _windows(sources: list[Episodes], plan: Plan, model: WorldAgen, worker: Worker) -> Windows:
     settings = plan.config.pretrain
     if not settings.cache_vision:
-        return cut_windows(sources, model.config)
+        return cut_windows(sources, model.config, max(1, settings.loaders))
     files = EpisodeFiles([e for episodes in sources for e in episodes if isinstance(e, TrajectoryInfo)])
     dtype = compute_type(settings.precision, worker.device)
     seen = cache_path(plan.folder / "pretrain" / "vision", model, files, dtype)

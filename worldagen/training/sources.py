@@ -59,11 +59,12 @@ def check_episodes(sources: Sequence[Source]) -> None:
         pass
 
 
-def cut_windows(sources: Sequence[Episodes], model: ModelConfig) -> Windows:
-    """The windows of all sources, one source after the other."""
+def cut_windows(sources: Sequence[Episodes], model: ModelConfig, readers: int = 1) -> Windows:
+    """The windows of all sources, one source after the other. Of `readers` processes each keeps its share of images in
+    memory."""
     counts = [sum(episode.windows for episode in episodes) for episodes in sources]
     parts = [
-        _windows(episodes, model.chunks, CACHE_BYTES * count // sum(counts))
+        _windows(episodes, model.chunks, CACHE_BYTES * count // (readers * sum(counts)))
         for episodes, count in zip(sources, counts, strict=True)
     ]
     return parts[0] if len(parts) == 1 else JoinedWindows(parts, model.image_size)
