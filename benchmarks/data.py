@@ -1,15 +1,17 @@
 """How many windows a second each reader gives, beside what training the tiny model takes, and memory over an epoch.
 
     python benchmarks/data.py                                    # 1,000 episodes
-    python benchmarks/data.py --episodes 40 --windows 200        # does it run?
+    python benchmarks/data.py --loaders 2                        # read by two processes
+    python benchmarks/data.py --episodes 40 --windows 640        # does it run?
 
 Files are written first, in the published formats and sizes: CALVIN's compressed .npz per frame (200 and 84 pixels),
 LIBERO's HDF5 (128 pixels), and our Parquet, where the epoch's images fit the cache or exceed it tenfold. Episodes share
-their frames, as CALVIN's spans do, so the disk holds a tenth of them. Each reader runs in a process of its own, one
-thread, and reads the windows of an epoch in random order, as training does.
+their frames, as CALVIN's spans do, so the disk holds a tenth of them. Each reader runs in a process of its own, or in
+several (`--loaders`), and reads the windows of an epoch as training does.
 """
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -32,9 +34,11 @@ from worldagen.data.calvin import CalvinSplit
 from worldagen.data.demonstrations import StepWindows
 from worldagen.data.episodes import EpisodeFiles
 from worldagen.data.libero import LiberoDemos
+from worldagen.data.order import Mixture
 from worldagen.data.windows import WindowDataset
 from worldagen.models.precision import compute_type
 from worldagen.models.worldagen import WorldAgen
+from worldagen.training.loading import StepBatches, read_ahead
 from worldagen.training.objective import Objective, Worker, backward
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec, Trajectory
 
@@ -132,18 +136,26 @@ READERS = {
 }
 
 
-def read_epoch(name: str, folder: Path, windows: int) -> dict[str, Any]:
-    """Windows/s over `windows` windows spread over all episodes, and resident MiB after each tenth of them."""
+def read_epoch(name: str, folder: Path, windows: int, loaders: int) -> dict[str, Any]:
+    """Windows/s over `windows` windows spread over all episodes, and MiB in memory in the middle of each tenth."""
     dataset = READERS[name][1](folder)
-    order = np.random.default_rng(0).permutation(len(dataset))[:windows]
-    seconds, memory = 0.0, []
-    for part in np.array_split(order, 10):
-        started = time.perf_counter()
-        for first in range(0, len(part), BATCH):
-            dataset.batch(part[first : first + BATCH])
-        seconds += time.perf_counter() - started
-        memory.append(psutil.Process().memory_info().rss / 2**20)
-    return {"windows/s": len(order) / seconds, "memory": memory}
+    steps = range(windows // BATCH)
+    batches = StepBatches(dataset, Mixture((len(dataset),)), BATCH, accumulate=1, seed=0)
+    marks = {int(part[len(part) // 2]) for part in np.array_split(steps, 10)}
+    started, memory = time.perf_counter(), []
+    for step, _ in zip(steps, read_ahead(batches, steps, loaders, "cpu"), strict=True):
+        if step in marks:
+            memory.append(used_memory())
+    return {"windows/s": len(steps) * BATCH / (time.perf_counter() - started), "memory": memory}
+
+
+def used_memory() -> float:
+    """MiB of this process and its children, what they share counted once."""
+    me, used = psutil.Process(), 0
+    for each in (me, *me.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):  # it has read its last window and is gone
+            used += each.memory_full_info().pss
+    return used / 2**20
 
 
 def training_speed(folder: Path, threads: int) -> float:
@@ -168,7 +180,8 @@ def measure(names: list[str], args: argparse.Namespace) -> Iterator[tuple[str, d
     for name in names:
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
             READERS[name][0](Path(folder), args.episodes)
-            command = [sys.executable, __file__, "--read", name, "--folder", folder, "--windows", str(args.windows)]
+            how = ["--folder", folder, "--windows", str(args.windows), "--loaders", str(args.loaders)]
+            command = [sys.executable, __file__, "--read", name, *how]
             found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         yield name, json.loads(found.splitlines()[-1])
 
@@ -179,12 +192,13 @@ def main() -> None:
     parser.add_argument(
         "--windows", type=int, default=13_000, help="read from each; an epoch of ours has 13 an episode"
     )
+    parser.add_argument("--loaders", type=int, default=0, help="processes that read; 0 is a thread")
     parser.add_argument("--threads", type=int, default=2, help="of the training step")
     parser.add_argument("--folder", help="where the files are written, 2 GB at most; the system's temporary folder")
     parser.add_argument("--read", choices=list(READERS), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.read:
-        print(json.dumps(read_epoch(args.read, Path(args.folder), args.windows)))
+        print(json.dumps(read_epoch(args.read, Path(args.folder), args.windows, args.loaders)))
         return
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         needed = training_speed(Path(folder), args.threads)
