@@ -7,8 +7,7 @@ import torch
 
 from pipelines import evaluate
 from tests.small import small_config
-from worldagen.config import Config, load
-from worldagen.config.schema import to_dict
+from worldagen.config import Config, load, to_dict
 from worldagen.models import checkpoint
 from worldagen.models.worldagen import WorldAgen
 

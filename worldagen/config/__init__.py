@@ -1,11 +1,12 @@
-"""Settings: what there is (schema), named model sizes (presets), how they are read (loading) and checked (checks)."""
+"""Settings: what there is (schema, limits), named sizes (presets), how they are read (loading) and checked (checks)."""
 
+from worldagen.config.content import content_key, differences, flat, to_dict
+from worldagen.config.limits import ConfigError
 from worldagen.config.loading import changed, load
 from worldagen.config.paths import in_ray_job, run_path
 from worldagen.config.presets import PRESETS
 from worldagen.config.schema import (
     Config,
-    ConfigError,
     DemosConfig,
     EnvConfig,
     EvaluationConfig,
@@ -17,10 +18,6 @@ from worldagen.config.schema import (
     StudyConfig,
     TrackingConfig,
     TTTConfig,
-    content_key,
-    differences,
-    flat,
-    to_dict,
 )
 
 __all__ = [

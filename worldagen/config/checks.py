@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from worldagen.config.schema import Config, ConfigError
+from worldagen.config.limits import ConfigError
+from worldagen.config.schema import Config
 
 
 def check(config: Config) -> None:

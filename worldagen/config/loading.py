@@ -11,8 +11,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from worldagen.config.checks import check, suggest
+from worldagen.config.content import flat
+from worldagen.config.limits import ConfigError
 from worldagen.config.presets import PRESETS
-from worldagen.config.schema import Config, ConfigError, flat
+from worldagen.config.schema import Config
 
 
 def load(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Config:

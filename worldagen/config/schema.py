@@ -1,38 +1,9 @@
 """Every setting of worldagen: typed dataclasses, a docstring under each field, limits beside each default."""
 
-import dataclasses
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from worldagen.errors import WorldagenError
-
-
-class ConfigError(WorldagenError, ValueError):
-    """A setting that cannot be used. The message is one line: what was given, what is allowed, what to do."""
-
-
-def positive(default: Any) -> Any:
-    """A number that must be greater than zero."""
-    return field(default=default, metadata={"above": 0})
-
-
-def at_least_zero(default: Any) -> Any:
-    """A number that must not be negative."""
-    return field(default=default, metadata={"at_least": 0})
-
-
-def share(default: float) -> Any:
-    """A number from 0 to 1."""
-    return field(default=default, metadata={"at_least": 0, "at_most": 1})
-
-
-def one_of(default: str, *others: str) -> Any:
-    """One of the words given, the first being the default."""
-    return field(default=default, metadata={"one_of": (default, *others)})
-
+from worldagen.config.limits import at_least_zero, one_of, positive, share
 
 METHODS = (
     "plain",
@@ -397,35 +368,3 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """Plain nested dict of a config, for YAML, JSON and MLflow."""
-    return dataclasses.asdict(config)
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            found.update(flat(value, f"{prefix}{key}."))
-        else:
-            found[prefix + key] = value
-    return found
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Settings by their dotted names that differ between two nested dicts: (before, now).
-
-    `before` may be an earlier version's: a setting that it does not know had its default then, and one that has become
-    a list since holds a single value there.
-    """
-    old, new, defaults = flat(before), flat(now), flat(to_dict(Config()))
-    pairs = {name: (old.get(name, defaults.get(name)), new.get(name)) for name in {**old, **new}}
-    return {name: (then, given) for name, (then, given) in pairs.items() if given not in (then, [then])}
-
-
-def content_key(*parts: Any) -> str:
-    """Hexadecimal key (12 characters of SHA-256) of JSON-serialisable parts: the name of whatever they determine."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=dataclasses.asdict).encode()).hexdigest()[:12]

@@ -1,0 +1,41 @@
+"""Settings as plain data: flattened, compared, hashed."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from worldagen.config.schema import Config
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Plain nested dict of a config, for YAML, JSON and MLflow."""
+    return dataclasses.asdict(config)
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found.update(flat(value, f"{prefix}{key}."))
+        else:
+            found[prefix + key] = value
+    return found
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Settings by their dotted names that differ between two nested dicts: (before, now).
+
+    `before` may be an earlier version's: a setting that it does not know had its default then, and one that has become
+    a list since holds a single value there.
+    """
+    old, new, defaults = flat(before), flat(now), flat(to_dict(Config()))
+    pairs = {name: (old.get(name, defaults.get(name)), new.get(name)) for name in {**old, **new}}
+    return {name: (then, given) for name, (then, given) in pairs.items() if given not in (then, [then])}
+
+
+def content_key(*parts: Any) -> str:
+    """Hexadecimal key (12 characters of SHA-256) of JSON-serialisable parts: the name of whatever they determine."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=dataclasses.asdict).encode()).hexdigest()[:12]
