@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Sequence
 
 import numpy as np
@@ -73,3 +74,13 @@ def test_whoever_stops_early_leaves_no_process(windows: Readers) -> None:
 
 def test_nothing_is_left_to_read(windows: Readers) -> None:
     assert not list(read_ahead(steps_of(windows), range(7, 7), 0, "cpu"))
+
+
+def test_a_reader_that_is_killed_ends_the_reading(windows: Readers) -> None:
+    before = set(multiprocessing.active_children())
+    coming = read_ahead(steps_of(windows), range(100), 2, "cpu")
+    next(coming)
+    reader = next(iter(set(multiprocessing.active_children()) - before))
+    os.kill(reader.pid, signal.SIGKILL)
+    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid.*"):
+        list(coming)
