@@ -5,7 +5,8 @@
     python benchmarks/data.py --episodes 40 --windows 640        # does it run?
 
 Files are written first, in the published formats and sizes: CALVIN's compressed .npz per frame (200 and 84 pixels),
-LIBERO's HDF5 (128 pixels), and our Parquet, where the epoch's images fit the cache or exceed it tenfold. Episodes share
+LIBERO's HDF5 (128 pixels), and our Parquet, where the epoch's images fit the cache or exceed it tenfold (several
+processes share a cache's size, as in training). Episodes share
 their frames, as CALVIN's spans do, so the disk holds a tenth of them. Each reader runs in a process of its own, or in
 several (`--loaders`), and reads the windows of an epoch as training does.
 """
@@ -13,6 +14,7 @@ several (`--loaders`), and reads the windows of an epoch as training does.
 import argparse
 import contextlib
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -32,7 +34,7 @@ from worldagen.config import ModelConfig
 from worldagen.data import trajectories
 from worldagen.data.calvin import CalvinSplit
 from worldagen.data.demonstrations import StepWindows
-from worldagen.data.episodes import EpisodeFiles
+from worldagen.data.episodes import CACHE_BYTES, EpisodeFiles
 from worldagen.data.libero import LiberoDemos
 from worldagen.data.order import Mixture
 from worldagen.data.windows import WindowDataset
@@ -112,41 +114,50 @@ def write_parquet(folder: Path, episodes: int, sizes: tuple[int, int]) -> None:
         trajectories.save(trajectory, folder / f"{index}.parquet")
 
 
-def parquet_windows(folder: Path, cache: float = 2.0) -> WindowDataset:
-    """Every file as SHARED episodes; the cache holds this share of them all."""
+def parquet_windows(folder: Path, loaders: int = 1, cached: float = math.inf) -> WindowDataset:
+    """Every file as SHARED episodes; the cache is training's, at most for this share of them all."""
     infos = [trajectories.info(path) for path in sorted(folder.glob("*.parquet"))]
     infos = [replace(info) for info in infos for _ in range(SHARED)]
     first = trajectories.load(infos[0].path)
-    files = EpisodeFiles(infos, int(cache * len(infos) * (first.primary.nbytes + first.wrist.nbytes)))
+    wanted = cached * len(infos) * (first.primary.nbytes + first.wrist.nbytes)
+    files = EpisodeFiles(infos, int(min(wanted, CACHE_BYTES)) // loaders)
     return WindowDataset(files, CHUNKS, files.lengths)
 
 
 READERS = {
     "CALVIN npz, 200 + 84 px": (
         write_calvin,
-        lambda path: StepWindows(CalvinSplit(path, suite="calvin_d"), CHUNKS, ACTIONS),
+        lambda path, loaders: StepWindows(CalvinSplit(path, suite="calvin_d"), CHUNKS, ACTIONS),
     ),
-    "LIBERO HDF5, 128 px": (write_libero, lambda path: StepWindows(LiberoDemos(path), CHUNKS, ACTIONS)),
-    "Parquet, 64 px": (lambda path, n: write_parquet(path, n, (64, 64)), parquet_windows),
-    "Parquet, 200 + 84 px": (lambda path, n: write_parquet(path, n, (200, 84)), parquet_windows),
+    "LIBERO HDF5, 128 px": (write_libero, lambda path, loaders: StepWindows(LiberoDemos(path), CHUNKS, ACTIONS)),
+    "Parquet, 64 px": (
+        lambda path, n: write_parquet(path, n, (64, 64)),
+        parquet_windows,
+    ),
+    "Parquet, 200 + 84 px": (
+        lambda path, n: write_parquet(path, n, (200, 84)),
+        parquet_windows,
+    ),
     "the same, cache of a tenth": (
         lambda path, n: write_parquet(path, n, (200, 84)),
-        lambda path: parquet_windows(path, cache=0.1),
+        lambda path, loaders: parquet_windows(path, loaders, cached=0.1),
     ),
 }
 
 
 def read_epoch(name: str, folder: Path, windows: int, loaders: int) -> dict[str, Any]:
     """Windows/s over `windows` windows spread over all episodes, and MiB in memory in the middle of each tenth."""
-    dataset = READERS[name][1](folder)
+    dataset = READERS[name][1](folder, max(1, loaders))
     steps = range(windows // BATCH)
     batches = StepBatches(dataset, Mixture((len(dataset),)), BATCH, accumulate=1, seed=0)
     marks = {int(part[len(part) // 2]) for part in np.array_split(steps, 10)}
-    started, memory = time.perf_counter(), []
+    started, measuring, memory = time.perf_counter(), 0.0, []
     for step, _ in zip(steps, read_ahead(batches, steps, loaders, "cpu"), strict=True):
         if step in marks:
+            began = time.perf_counter()
             memory.append(used_memory())
-    return {"windows/s": len(steps) * BATCH / (time.perf_counter() - started), "memory": memory}
+            measuring += time.perf_counter() - began
+    return {"windows/s": len(steps) * BATCH / (time.perf_counter() - started - measuring), "memory": memory}
 
 
 def used_memory() -> float:
@@ -182,7 +193,7 @@ def measure(names: list[str], args: argparse.Namespace) -> Iterator[tuple[str, d
             READERS[name][0](Path(folder), args.episodes)
             how = ["--folder", folder, "--windows", str(args.windows), "--loaders", str(args.loaders)]
             command = [sys.executable, __file__, "--read", name, *how]
-            found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         yield name, json.loads(found.splitlines()[-1])
 
 
@@ -197,6 +208,8 @@ def main() -> None:
     parser.add_argument("--folder", help="where the files are written, 2 GB at most; the system's temporary folder")
     parser.add_argument("--read", choices=list(READERS), help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.windows < 10 * BATCH:
+        parser.error(f"--windows={args.windows}: memory is told ten times, so read at least {10 * BATCH}")
     if args.read:
         print(json.dumps(read_epoch(args.read, Path(args.folder), args.windows, args.loaders)))
         return

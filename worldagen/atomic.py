@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all: a reader finds the old one or the new one, never half of it."""
 
+import glob
 import os
 import shutil
 import tempfile
@@ -37,7 +38,7 @@ def fresh_folder(folder: str | Path) -> Iterator[Path]:
 
     It is on the disk before it takes that place. What was there before is kept until then, and comes back when the
     replacing fails. A process that is killed between the two renames of which it consists leaves no `folder`, but what
-    was there before as `.<name>-replaced-<process>`: the next call for the same `folder` puts that back first.
+    was there before as `.<name>-replaced-<id>`: the next call for the same `folder` puts that back first.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ def _unfinished(folder: Path) -> Iterator[Path]:
 
 
 def _replace(folder: Path, new: Path) -> None:
-    old = folder.with_name(f".{folder.name}-replaced-{os.getpid()}")
+    old = folder.with_name(f".{folder.name}-replaced-{uuid.uuid4().hex}")
     if folder.exists():
         folder.rename(old)
     try:
@@ -93,10 +94,12 @@ def _replace(folder: Path, new: Path) -> None:
 
 
 def _recover(folder: Path) -> None:
-    """Put back what a killed process had moved away, the latest if there are several."""
-    left = sorted(folder.parent.glob(f".{folder.name}-replaced-*"), key=lambda path: path.stat().st_mtime)
+    """Put back the latest that a killed process had moved away, and delete what has been replaced."""
+    left = sorted(folder.parent.glob(f".{glob.escape(folder.name)}-replaced-*"), key=lambda path: path.stat().st_mtime)
     if left and not folder.exists():
-        left[-1].rename(folder)
+        left.pop().rename(folder)
+    for old in left:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_out(path: Path) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from worldagen.atomic import write_text
-from worldagen.config import Config, ConfigError, differences, run_path, to_dict
+from worldagen.config import PRETRAIN_FREE, Config, ConfigError, differences, run_path, to_dict
 
 CONFIG_FILE = "config.json"
 HARMLESS = (
     "run_dir",
     "ray_address",
     "pool",
-    *(f"pretrain.{name}" for name in ("workers", "worker_cpus", "threads", "gpu", "accumulate", "compile", "failures")),
+    *(f"pretrain.{name}" for name in PRETRAIN_FREE),
     "inference.servers",
     "inference.max_wait_ms",
     "inference.gpus",

@@ -73,6 +73,14 @@ def test_what_a_killed_process_moved_away_comes_back_with_the_next_save(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
+def test_what_a_killed_process_had_replaced_is_deleted_with_the_next_save(tmp_path: Path) -> None:
+    folder = checkpoint.save(small_model(0), tmp_path / "run[1]", {})
+    (tmp_path / ".run[1]-replaced-123" / "old").mkdir(parents=True)
+    checkpoint.save(small_model(1), folder, {})
+    assert checkpoint.fingerprint(checkpoint.load(folder)) == checkpoint.fingerprint(small_model(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["run[1]"]
+
+
 def test_an_adapter_is_no_part_of_a_checkpoint(tmp_path: Path) -> None:
     model = small_model()
     before = checkpoint.fingerprint(model)

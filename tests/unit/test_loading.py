@@ -81,6 +81,6 @@ def test_a_reader_that_is_killed_ends_the_reading(windows: Readers) -> None:
     coming = read_ahead(steps_of(windows), range(100), 2, "cpu")
     next(coming)
     reader = next(iter(set(multiprocessing.active_children()) - before))
-    os.kill(reader.pid, signal.SIGKILL)
     with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid.*"):
+        os.kill(reader.pid, signal.SIGKILL)
         list(coming)

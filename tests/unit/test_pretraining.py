@@ -15,6 +15,7 @@ from worldagen.config import Config, ConfigError
 from worldagen.config import load as load_config
 from worldagen.data.order import Mixture
 from worldagen.data.trajectories import DataError, save
+from worldagen.data.trajectories import load as load_trajectory
 from worldagen.models import checkpoint
 from worldagen.models.conventions import Conventions
 from worldagen.models.worldagen import WorldAgen
@@ -125,6 +126,15 @@ def test_a_wrist_camera_of_another_size_is_found_before_training(mixed: Config, 
         save(dataclasses.replace(episode, wrist=episode.wrist[:, ::2, ::2]), tmp_path / "more" / f"{index}.parquet")
     with pytest.raises(DataError, match=r"more/\d+\.parquet has .*(32|16)\), 5\), but .*more/\d+\.parquet \("):
         check_episodes(plan(mixed).sources)
+
+
+def test_kept_features_need_one_size_of_images_in_all_folders(mixed: Config, tmp_path: Path) -> None:
+    for path in (tmp_path / "more").glob("*.parquet"):
+        episode = load_trajectory(path)
+        save(dataclasses.replace(episode, wrist=episode.wrist[:, ::2, ::2]), path)
+    check_episodes(plan(mixed).sources)
+    with pytest.raises(DataError, match=r"more/\d+\.parquet has .*16\), 5\), but .*\.parquet \(.*32\), 5\)"):
+        check_episodes(plan(mixed).sources, alike=True)
 
 
 def test_damaged_demonstration_is_found_before_training(config: Config) -> None:

@@ -29,7 +29,15 @@ def test_the_same_configuration_may_enter_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "harmless",
-    ["pool.workers=7", "pretrain.workers=2", "inference.servers=3", "ray_address=auto", "tracking.experiment=x"],
+    [
+        "pool.workers=7",
+        "pretrain.workers=2",
+        "pretrain.loaders=2",
+        "pretrain.validate_every=7",
+        "inference.servers=3",
+        "ray_address=auto",
+        "tracking.experiment=x",
+    ],
 )
 def test_settings_that_change_no_result_may_differ(tmp_path: Path, harmless: str) -> None:
     begin(config(tmp_path))

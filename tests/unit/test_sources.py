@@ -134,7 +134,7 @@ def test_the_published_pairing_is_a_setting(tmp_path: Path, calvin: Path, ours: 
 
 
 def test_what_is_damaged_is_named_before_training_or_by_it(tmp_path: Path, calvin: Path) -> None:
-    """First and last window of each demonstration are read before; what lies between, when its turn comes."""
+    """First and last chunk of each demonstration are read before; what lies between, when its turn comes."""
     config = config_of(tmp_path / "run", {calvin: 1}, steps=20)
     inner = calvin / "episode_0000126.npz"
     inner.write_bytes(inner.read_bytes()[:500])
@@ -150,8 +150,25 @@ def test_images_of_two_sizes_in_one_folder_are_named(tmp_path: Path, calvin: Pat
     for frame in range(120, 134):
         path = calvin / f"episode_{frame:07d}.npz"
         np.savez(path, **{**np.load(path), "rgb_gripper": np.zeros((64, 64, 3), np.uint8)})
-    with pytest.raises(DataError, match=r"has images of \(200, 200\) and \(\d+, \d+\) pixels .* others of its folder"):
+    with pytest.raises(
+        DataError, match=r"has images of \(200, 200\) and \(\d+, \d+\) .* but .* of \(200, 200\)"
+    ):
         check_episodes(plan(config_of(tmp_path, {calvin: 1})).sources)
+
+
+def test_images_that_are_not_square_are_named(tmp_path: Path, calvin: Path) -> None:
+    for path in calvin.glob("*.npz"):
+        np.savez(path, **{**np.load(path), "rgb_static": np.zeros((200, 160, 3), np.uint8)})
+    with pytest.raises(DataError, match=r"has images of \(200, 160\) and .* use square"):
+        check_episodes(plan(config_of(tmp_path, {calvin: 1})).sources)
+
+
+def test_hidden_files_are_nobodys_demonstrations(tmp_path: Path, calvin: Path, libero: Path) -> None:
+    """A Mac leaves such ones."""
+    expected = plan(config_of(tmp_path, {calvin: 1, libero: 1})).identity
+    for folder, name in ((calvin, "._episode_0000001.npz"), (libero, "._turn_on_the_stove_demo.hdf5")):
+        (folder / name).write_bytes(b"resource fork")
+    assert plan(config_of(tmp_path, {calvin: 1, libero: 1})).identity == expected
 
 
 def test_a_demonstration_that_is_gone_or_new_is_named_on_resume(tmp_path: Path, libero: Path) -> None:
@@ -167,6 +184,14 @@ def test_folders_that_cannot_be_trained_on_are_refused(tmp_path: Path, calvin: P
         plan(config_of(tmp_path, {calvin.parent: 1}))
     with pytest.raises(ConfigError, match=r"cache_vision keeps frames of our own episodes only, but .*libero_goal"):
         plan(config_of(tmp_path, {libero: 1}, cache_vision=True))
+    short = write_calvin_split(tmp_path / "short", spans=((100, 101, "open_drawer"), (105, 106, "open_drawer")))
+    with pytest.raises(
+        DataError, match=r"short has no demonstration of which pretrain\.pairing=published leaves an"
+    ):
+        plan(config_of(tmp_path, {short: 1}, pairing="published"))
+    (calvin / "1.parquet").touch()
+    with pytest.raises(DataError, match=r"training holds \.npz and \.parquet files; move them"):
+        plan(config_of(tmp_path, {calvin: 1}))
     config = config_of(tmp_path, {libero: 1})
     config.env.tasks = ["open_the_drawer"]
     with pytest.raises(DataError, match=r"no demonstrations of open_the_drawer; it has some of turn_on_the_stove"):

@@ -55,6 +55,12 @@ def test_damaged_state_is_named(tmp_path: Path) -> None:
         load_state(path, IDENTITY)
 
 
+def test_what_a_killed_process_wrote_half_is_deleted_with_the_next_state(tmp_path: Path) -> None:
+    (tmp_path / ".state.pt.123abc").write_bytes(b"half")
+    save_state(tmp_path / "state.pt", TrainingState(1, {}, {}), IDENTITY)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+
+
 def test_a_full_disk_keeps_the_last_state_and_the_run_goes_on_from_it(tmp_path: Path) -> None:
     whole, path = run_training(tmp_path / "whole.pt"), tmp_path / "killed" / "state.pt"
     with pytest.raises(Killed):

@@ -6,6 +6,7 @@ from worldagen.config.loading import changed, load
 from worldagen.config.paths import in_ray_job, run_path
 from worldagen.config.presets import PRESETS
 from worldagen.config.schema import (
+    PRETRAIN_FREE,
     Config,
     DemosConfig,
     EnvConfig,
@@ -22,6 +23,7 @@ from worldagen.config.schema import (
 
 __all__ = [
     "PRESETS",
+    "PRETRAIN_FREE",
     "Config",
     "ConfigError",
     "DemosConfig",

@@ -21,7 +21,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             found.update(flat(value, f"{prefix}{key}."))
         else:
-            found[prefix + key] = value
+            found[f"{prefix}{key}"] = value
     return found
 
 

@@ -181,12 +181,19 @@ class PretrainConfig:
     threads: int = positive(2)
     """Torch threads of each worker."""
     loaders: int = at_least_zero(0)
-    """Processes of each worker that read windows ahead; with 0 a thread of the worker does. They count to no CPU of
-    Ray's: leave `worker_cpus` room for them."""
+    """Processes of each worker that read windows ahead; with 0 a thread of the worker does. Each holds two steps'
+    windows in /dev/shm. They count to no CPU of Ray's: leave `worker_cpus` room for them."""
     gpu: bool = False
     """Give each worker a GPU."""
     failures: int = at_least_zero(3)
     """Times the workers are restarted, from the last checkpoint, after one of them died."""
+
+
+PRETRAIN_FREE = (
+    *("workers", "worker_cpus", "threads", "loaders", "gpu", "failures", "validate_every", "validation_windows"),
+    *("accumulate", "compile"),
+)
+"""Settings of `pretrain` that may change on resume: they say how it is computed and watched, not what it computes."""
 
 
 @dataclass

@@ -6,6 +6,7 @@ position, x-y-z Euler angles, opening, seven joints, gripper command; gripper co
 images are upright. `scene_info.npy` says which frames show which scene, in training folders only.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -116,8 +117,9 @@ def _state(robot_obs: np.ndarray) -> np.ndarray:
 
 def _naming(folder: Path) -> tuple[str, int]:
     """Prefix and number of digits of the frames' names, which differ between releases."""
-    first = next(folder.glob("*.npz"), None)
-    match = re.fullmatch(r"(.*?)(\d+)", first.stem) if first else None
+    with os.scandir(folder) as entries:  # a split has up to millions of files: not to be listed
+        first = next((entry.name for entry in entries if re.fullmatch(r"[^.].*\.npz", entry.name)), "")
+    match = re.fullmatch(r"(.*?)(\d+)\.npz", first)
     if match is None:
         raise DataError(f"{folder} holds no frames (episode_0000000.npz ...); give the folder of one split")
     return match[1], len(match[2])

@@ -107,7 +107,7 @@ class StepWindows:
         self._chosen = range(len(source.demonstrations)) if chosen is None else chosen
         steps = np.array([source.demonstrations[index].steps for index in self._chosen])
         self._ends = np.cumsum(np.maximum(steps - self.late, 0))
-        self._sizes: list[tuple[int, ...]] = []
+        self._first: tuple[str, list[tuple[int, ...]]] | None = None
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -139,11 +139,13 @@ class StepWindows:
 
     def _check_sizes(self, about: Demonstration, frames: Frames) -> None:
         found = [frames.primary.shape[1:3], frames.wrist.shape[1:3]]
-        self._sizes = self._sizes or found
-        if found != self._sizes:
+        if any(height != width for height, width in found):
+            raise DataError(f"{about.name} has images of {found[0]} and {found[1]} pixels (primary, wrist); use square")
+        name, sizes = self._first = self._first or (about.name, found)
+        if found != sizes:
             raise DataError(
-                f"{about.name} has images of {found[0]} and {found[1]} pixels (primary, wrist), others of its folder "
-                f"{self._sizes[0]} and {self._sizes[1]}; a folder has images of one size"
+                f"{about.name} has images of {found[0]} and {found[1]} pixels (primary, wrist), but {name} of "
+                f"{sizes[0]} and {sizes[1]}; a folder has images of one size"
             )
 
 

@@ -38,7 +38,7 @@ class LiberoDemos:
         self._files: OrderedDict[Path, h5py.File] = OrderedDict()
         self._where: list[tuple[Path, str]] = []
         self.demonstrations: list[Demonstration] = []
-        for path in sorted(self.folder.glob("*.hdf5")):
+        for path in sorted(self.folder.glob("[!.]*.hdf5")):
             self._index(path)
         if not self.demonstrations:
             raise DataError(f"{self.folder} holds no demonstrations (<task>_demo.hdf5)")

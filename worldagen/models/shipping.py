@@ -37,7 +37,7 @@ def ship(source: str | Path, out: str | Path, dtype: str = "float16") -> Path:
     if "demonstrations" in provenance:
         provenance["demonstrations"] = {name: counted(keys) for name, keys in provenance["demonstrations"].items()}
     if files := provenance.get("identity", {}).get("files"):
-        digests = [digest for digest, _ in files.values()]
+        digests = [digest or key for key, (digest, _) in files.items()]
         provenance["identity"] = {**provenance["identity"], "files": counted(digests)}
     return checkpoint.save(model, out, provenance, DTYPES[dtype])
 

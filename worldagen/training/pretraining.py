@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from worldagen.atomic import write_text
-from worldagen.config import Config, ConfigError, content_key, run_path
-from worldagen.data.episodes import Episode, EpisodeFiles
+from worldagen.config import PRETRAIN_FREE, Config, ConfigError, content_key, run_path
+from worldagen.data.episodes import CACHE_BYTES, Episode, EpisodeFiles
 from worldagen.data.order import Mixture
 from worldagen.data.trajectories import TrajectoryInfo
 from worldagen.data.windows import Windows
@@ -33,12 +33,6 @@ from worldagen.training.sources import Episodes, Source, cut_windows, find_sourc
 from worldagen.training.state import FILES, check_settings
 from worldagen.training.validation import validate
 from worldagen.training.vision_cache import SeenWindows, cache_path, see_all
-
-FREE = (
-    *("workers", "worker_cpus", "threads", "loaders", "gpu", "failures", "validate_every", "validation_windows"),
-    *("accumulate", "compile"),
-)
-"""Settings that may change on resume: they decide how a run is computed and watched, not what it computes."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class Plan:
     @property
     def identity(self) -> dict[str, Any]:
         """What determines the trained weights. Two workers instead of one change them by rounding only."""
-        pretrain = {name: value for name, value in asdict(self.config.pretrain).items() if name not in FREE}
+        pretrain = {name: value for name, value in asdict(self.config.pretrain).items() if name not in PRETRAIN_FREE}
         if self.config.pretrain.initial:
             pretrain["initial"] = checkpoint.fingerprint(self.config.pretrain.initial)
         episodes = {"training": self.training, "held_out": self.held_out}
@@ -160,10 +154,8 @@ def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lam
     model = (checkpoint.load(initial) if initial else WorldAgen(config.model)).to(worker.device)
     if config.pretrain.vision_checkpoint:
         reference.load_vision(model, config.pretrain.vision_checkpoint)
-    training, held_out = (
-        _windows(episodes, plan, model, worker)
-        for episodes in ([source.training for source in plan.sources], [source.held_out for source in plan.sources])
-    )
+    training = _windows([s.training for s in plan.sources], plan, model, worker, max(1, config.pretrain.loaders))
+    held_out = _windows([s.held_out for s in plan.sources], plan, model, worker)
     measure = partial(validate, dataset=held_out, threshold=config.ttt.changed_threshold)
 
     def validated(model: WorldAgen) -> Record:
@@ -213,11 +205,12 @@ def _finish(plan: Plan, model: WorldAgen, curve: list[Record]) -> None:
     checkpoint.save(model, plan.checkpoint, provenance)
 
 
-def _windows(sources: list[Episodes], plan: Plan, model: WorldAgen, worker: Worker) -> Windows:
+def _windows(sources: list[Episodes], plan: Plan, model: WorldAgen, worker: Worker, readers: int = 1) -> Windows:
     settings = plan.config.pretrain
     if not settings.cache_vision:
-        return cut_windows(sources, model.config, max(1, settings.loaders))
-    files = EpisodeFiles([e for episodes in sources for e in episodes if isinstance(e, TrajectoryInfo)])
+        return cut_windows(sources, model.config, readers)
+    infos = [e for episodes in sources for e in episodes if isinstance(e, TrajectoryInfo)]
+    files = EpisodeFiles(infos, CACHE_BYTES // readers)
     dtype = compute_type(settings.precision, worker.device)
     seen = cache_path(plan.folder / "pretrain" / "vision", model, files, dtype)
     if worker.rank == 0:

@@ -42,7 +42,7 @@ def pretrain(config: Config, sweep: TrackedSweep | None = None) -> Path:
     run = plan(config)
     if finished(run):
         return run.checkpoint
-    check_episodes(run.sources)
+    check_episodes(run.sources, alike=run.config.pretrain.cache_vision)
     _check_resources(config)
     with _tracked(run, sweep) as log:
         _fit(_trainer(run, log))

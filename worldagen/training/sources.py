@@ -50,22 +50,27 @@ def find_sources(config: Config, folders: Sequence[str]) -> list[Source]:
     return [_split(config, episodes) for episodes in found]
 
 
-def check_episodes(sources: Sequence[Source]) -> None:
+def check_episodes(sources: Sequence[Source], alike: bool = False) -> None:
     """Find what is damaged or does not fit before anything starts: read each of our episodes whole, and of each
-    recording, of which there may be hundreds of gigabytes, the first and the last window. Raises DataError."""
+    recording, of which there may be hundreds of gigabytes, the first and the last chunk. Raises DataError.
+
+    `alike` asks for one size of images in all folders, not only within each.
+    """
     episodes = [[*source.training, *source.held_out] for source in sources]
+    if alike:
+        episodes = [[episode for each in episodes for episode in each]]
     checks = (done for each in episodes for done in _checks(cast(Episodes, each)))
     for _ in progress(checks, sum(map(len, episodes)), "checking demonstrations", "episode"):
         pass
 
 
 def cut_windows(sources: Sequence[Episodes], model: ModelConfig, readers: int = 1) -> Windows:
-    """The windows of all sources, one source after the other. Of `readers` processes each keeps its share of images in
-    memory."""
-    counts = [sum(episode.windows for episode in episodes) for episodes in sources]
+    """The windows of all sources, one source after the other. Our episodes' images are kept in memory up to
+    CACHE_BYTES in all `readers`, which are processes that each keep their own."""
+    kept = [sum(episode.windows for episode in _ours(episodes)) for episodes in sources]
     parts = [
-        _windows(episodes, model.chunks, CACHE_BYTES * count // (readers * sum(counts)))
-        for episodes, count in zip(sources, counts, strict=True)
+        _windows(episodes, model.chunks, CACHE_BYTES * windows // (readers * max(1, sum(kept))))
+        for episodes, windows in zip(sources, kept, strict=True)
     ]
     return parts[0] if len(parts) == 1 else JoinedWindows(parts, model.image_size)
 
@@ -148,7 +153,7 @@ def _checks(episodes: Episodes) -> Iterator[None]:
             if (found := sizes(load(episode.path))) != expected:
                 raise DataError(
                     f"{episode.path} has (image size, wrist image size, actions per chunk) {found}, but "
-                    f"{ours[0].path} {expected}; a folder has episodes recorded alike"
+                    f"{ours[0].path} {expected}; record them alike, or keep them in folders of their own"
                 )
             yield
         return

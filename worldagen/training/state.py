@@ -43,6 +43,8 @@ def save_state(path: Path, state: TrainingState, settings: Mapping[str, Any]) ->
 
     Raises TrainingError when it cannot be written, e.g. on a full disk.
     """
+    for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed while it wrote
+        left.unlink(missing_ok=True)
     content = {"format_version": FORMAT_VERSION, "settings": dict(settings), **vars(state)}
     try:
         with fresh_file(path) as temporary, temporary.open("wb") as file:
