@@ -167,6 +167,21 @@ def test_gain_that_fresh_states_do_not_show_is_none(tmp_path: Path) -> None:
     assert any("one comparison" in sentence and "not distinguish" in sentence for sentence in statements(findings))
 
 
+def test_a_harm_of_the_search_stays_one_where_fresh_states_are_undecided(tmp_path: Path) -> None:
+    findings = judge(make_results(tmp_path, effect=-1.0, media=False, failed=False, confirmed=0.0))
+    assert findings.confirmed and findings.confirmed.verdict == "not distinguishable"
+    assert findings.confirmed.finding.verdict == "harm"
+    assert headline(findings).startswith("Adaptation harms") and "fresh initial states" not in headline(findings)
+    assert any(each.startswith("On 120 fresh") and each.endswith("from zero.") for each in statements(findings))
+
+
+def test_a_failed_arm_is_not_accepted(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False, failed=False)
+    broken = dataclasses.replace(results.arms[0], error="the pool is gone", outcomes=(), acceptance="")
+    finding = judge(dataclasses.replace(results, arms=(broken, *results.arms[1:]))).arms[0]
+    assert finding.arm.measurement and not finding.accepted
+
+
 def test_a_choice_of_the_rule_that_harms_on_fresh_states_counts_against_the_rule(tmp_path: Path) -> None:
     results = make_results(tmp_path, media=False, failed=False, confirmed=0.0, chosen=-0.4)
     findings = judge(results)
@@ -278,7 +293,7 @@ def test_harm_is_the_headline(tmp_path: Path) -> None:
     findings = judge(make_results(tmp_path, effect=-0.5, media=False, failed=False))
     assert headline(findings).startswith("Adaptation harms the policy in")
     assert "helps in none" in headline(findings)
-    assert not any("Best budget" in sentence for sentence in statements(findings))
+    assert any(sentence.startswith("No arm solved more episodes") for sentence in statements(findings))
 
 
 def test_too_few_episodes_are_said_to_be_too_few(tmp_path: Path) -> None:

@@ -150,9 +150,7 @@ def test_images_of_two_sizes_in_one_folder_are_named(tmp_path: Path, calvin: Pat
     for frame in range(120, 134):
         path = calvin / f"episode_{frame:07d}.npz"
         np.savez(path, **{**np.load(path), "rgb_gripper": np.zeros((64, 64, 3), np.uint8)})
-    with pytest.raises(
-        DataError, match=r"has images of \(200, 200\) and \(\d+, \d+\) .* but .* of \(200, 200\)"
-    ):
+    with pytest.raises(DataError, match=r"has images of \(200, 200\) and \(\d+, \d+\) .* but .* of \(200, 200\)"):
         check_episodes(plan(config_of(tmp_path, {calvin: 1})).sources)
 
 
@@ -185,9 +183,7 @@ def test_folders_that_cannot_be_trained_on_are_refused(tmp_path: Path, calvin: P
     with pytest.raises(ConfigError, match=r"cache_vision keeps frames of our own episodes only, but .*libero_goal"):
         plan(config_of(tmp_path, {libero: 1}, cache_vision=True))
     short = write_calvin_split(tmp_path / "short", spans=((100, 101, "open_drawer"), (105, 106, "open_drawer")))
-    with pytest.raises(
-        DataError, match=r"short has no demonstration of which pretrain\.pairing=published leaves an"
-    ):
+    with pytest.raises(DataError, match=r"short has no demonstration of which pretrain\.pairing=published leaves an"):
         plan(config_of(tmp_path, {short: 1}, pairing="published"))
     (calvin / "1.parquet").touch()
     with pytest.raises(DataError, match=r"training holds \.npz and \.parquet files; move them"):

@@ -11,6 +11,7 @@ from worldagen.arms import Outcome
 from worldagen.evaluation.correlation import rank_correlation
 from worldagen.evaluation.statistics import (
     Comparison,
+    can_tell,
     compare,
     compare_over,
     difference_of,
@@ -196,6 +197,17 @@ def test_smallest_detectable_average_by_simulation() -> None:
     z = drawn.mean(1) / (drawn.std(1, ddof=1) / math.sqrt(pairs))
     assert np.mean(abs(z) > norm.isf(0.05 / 2 / 2)) == pytest.approx(0.8, abs=0.03)
     assert difference_of(drawn[0], seeds=3).spread == pytest.approx(drawn[0].std())
+
+
+def test_an_average_is_not_promised_to_be_found_where_the_test_cannot() -> None:
+    """Five states can reach a p of 2 / 2^5 at best; a test by draws 2 / 10,000."""
+    assert smallest_detectable_average(5, 0.1) is None and difference_of(np.full(5, 1 / 3), seeds=3).p == 2 / 2**5
+    assert smallest_detectable_average(100, 0.1, comparisons=260) is None
+    assert difference_of(np.full(100, -1.0), seeds=3).p == 2 / 10_000
+    assert smallest_detectable_average(100, 0.1, comparisons=240) and smallest_detectable_average(7, 1.5) is None
+    ten = difference_of(np.full(10, 1.0), seeds=3)
+    assert can_tell(ten, 25) and not can_tell(ten, 27)
+    assert ten.p * 25 < 0.05 < ten.p * 27
 
 
 def alike(values: np.ndarray, states: int = 50) -> list[dict[object, float]]:

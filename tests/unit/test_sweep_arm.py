@@ -204,10 +204,12 @@ def test_arms_that_asha_ended_are_no_failures(tmp_path: Path, monkeypatch: pytes
     control, _ = run(setting, pool, Maker())
     monkeypatch.setattr("worldagen.sweep.run._facts", lambda *_: None)
     whole, half = trials(setting.config)
-    ends = {whole: TrialEnd(4, ""), half: TrialEnd(1, "")}
+    ends = {whole: TrialEnd(4, ""), half: TrialEnd(0, "")}
     results = gather(setting, control, ends)
     assert [bool(arm.ended) for arm in results.arms] == [False] * 3 + [True] * 3 and not results.failed
-    assert results.arms[4].ended == "ASHA ended its trial after 1 steps (ttt.asha=drift)"
+    assert results.arms[4].ended == "ASHA ended its trial after 0 steps (ttt.asha=drift)"
     assert results.arms[4].trial == half and results.arms[4].steps == 2
     broken = gather(setting, control, {**ends, half: TrialEnd(1, "the loss is NaN")})
     assert [arm.error for arm in broken.failed] == ["the loss is NaN"] * 3 and not broken.arms[4].ended
+    gone = gather(setting, control, {**ends, half: TrialEnd(4, "")}).failed
+    assert len(gone) == 3 and gone[0].error.startswith("its file is gone from arms/; delete ")

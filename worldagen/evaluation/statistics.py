@@ -253,11 +253,22 @@ def smallest_detectable_difference(
     return float(brentq(excess, 0.0, 1.0, xtol=1e-4)) if excess(1.0) >= 0 else None
 
 
-def smallest_detectable_average(pairs: int, spread: float, *, comparisons: int = 1, power: float = 0.8) -> float:
+def smallest_detectable_average(pairs: int, spread: float, *, comparisons: int = 1, power: float = 0.8) -> float | None:
     """The same where each of `pairs` changes is an average over seeds or settings: what a z test of their mean finds if
-    their standard deviation is `spread`."""
+    their standard deviation is `spread`. None where the sign-flip test cannot reach so small a p."""
     quantiles = float(norm.isf(ALPHA / comparisons / 2) + norm.ppf(power))
-    return quantiles * spread / math.sqrt(pairs)
+    size = quantiles * spread / math.sqrt(pairs)
+    return size if size <= 1 and comparisons * _least_p(pairs) < ALPHA else None
+
+
+def can_tell(difference: PairedDifference, comparisons: int) -> bool:
+    """Whether so many pairs could be distinguishable at all after Holm over so many comparisons."""
+    return comparisons * _least_p(difference.episodes) < ALPHA
+
+
+def _least_p(pairs: int) -> float:
+    """The smallest two-sided p that a sign-flip or McNemar test of so many pairs gives, the former by draws."""
+    return 2.0 * max(0.5**pairs, 1 / (_RESAMPLES + 1))
 
 
 def _power(pairs: int, difference: float, churn: float, alpha: float) -> float:

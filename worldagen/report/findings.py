@@ -63,7 +63,7 @@ class Finding:
     @property
     def accepts(self) -> int:
         """Seeds that the acceptance rule accepts."""
-        return sum(arm.measurement is not None and not arm.acceptance for arm in self.arms)
+        return sum(arm.measurement is not None and not arm.failed and not arm.acceptance for arm in self.arms)
 
     @property
     def accepted(self) -> bool:
@@ -92,6 +92,13 @@ class Confirmed:
     """Corrected for all that is compared on these initial states."""
     smallest_difference: float | None
     """Smallest true difference found here in 4 of 5 repeats, corrected likewise; None if there is none."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What these initial states alone say, whatever the search said."""
+        if not self.difference.distinguishable:
+            return "not distinguishable"
+        return "gain" if self.difference.value > 0 else "harm"
 
 
 @dataclass(frozen=True)
@@ -225,14 +232,9 @@ def settled(findings: Findings, differences: Sequence[PairedDifference], compari
     """
     fresh = {}
     for again, difference in zip(findings.again, differences, strict=True):
-        verdict = _fresh_verdict(again.finding, difference, best=again is findings.confirmed)
-        fresh[_budget(again.finding.arm)] = Confirmed(
-            finding=replace(again.finding, verdict=verdict),
-            control=again.control,
-            rate=again.rate,
-            difference=difference,
-            smallest_difference=smallest_difference([difference], comparisons),
-        )
+        told = replace(again, difference=difference, smallest_difference=smallest_difference([difference], comparisons))
+        verdict = _verdict_after(told, best=again is findings.confirmed)
+        fresh[_budget(again.finding.arm)] = replace(told, finding=replace(again.finding, verdict=verdict))
     return replace(
         findings,
         arms=tuple(fresh[key].finding if (key := _budget(each.arm)) in fresh else each for each in findings.arms),
@@ -294,12 +296,15 @@ def _verdict(arms: Sequence[Arm], difference: PairedDifference | None) -> Verdic
     return "candidate" if difference.value > 0 else "harm"
 
 
-def _fresh_verdict(finding: Finding, difference: PairedDifference, *, best: bool) -> Verdict:
-    """With what fresh initial states said of it."""
-    if difference.distinguishable:
-        return "gain" if difference.value > 0 else "harm"
-    search = _verdict(finding.arms, finding.difference)
-    return "not confirmed" if search != "rejected" and (best or search == "candidate") else search
+def _verdict_after(again: Confirmed, *, best: bool) -> Verdict:
+    """Of search and fresh initial states together: a harm needs no confirmation, and is not undone by being undecided
+    there."""
+    if again.difference.distinguishable:
+        return again.verdict
+    search = _verdict(again.finding.arms, again.finding.difference)
+    if search in ("rejected", "harm"):
+        return search
+    return "not confirmed" if best or search == "candidate" else search
 
 
 def _confirmed(confirmation: Confirmation | None, found: Sequence[Finding]) -> Confirmed | None:

@@ -57,12 +57,14 @@ def record(compared: tuple[Finding, ...]) -> Record:
     )
 
 
-def within(compared: tuple[Finding, ...], drift: float) -> tuple[Finding, ...]:
-    """What the rule would accept if its limit were `drift`: evaluated budgets whose held-out error fell, and whose arm
-    drift and share of flipped gripper commands are at most that (averages over the seeds)."""
-    moved = ("arm_drift", "gripper_flips")
+def within(findings: Findings, drift: float) -> tuple[Finding, ...]:
+    """What the rule would accept if its limit were `drift`: evaluated budgets whose held-out error fell by more than it
+    asks for, and whose arm drift and share of flipped gripper commands are at most that (averages over the seeds)."""
+    gain = findings.results.config["ttt"].get("accept_gain", 0.0)
     return tuple(
-        each for each in compared if each.error_change < 0 and all(each.measured(name) <= drift for name in moved)
+        each
+        for each in findings.compared
+        if each.error_change < -gain and all(each.measured(name) <= drift for name in ("arm_drift", "gripper_flips"))
     )
 
 

@@ -19,9 +19,10 @@ def headline(findings: Findings) -> str:
         return f"Adaptation helps, confirmed on fresh initial states: {_fresh_from_to(findings, again)}{harming}"
     if candidates := findings.having("candidate"):
         best = max(candidates, key=lambda each: each.rate.value)
+        tested = "run on fresh initial states" if findings.again else "confirmed on fresh initial states"
         return (
             f"Adaptation may help: {len(candidates)} of {among} "
-            f"{'are candidates' if len(candidates) > 1 else 'is a candidate'}, not confirmed on fresh initial states, "
+            f"{'are candidates' if len(candidates) > 1 else 'is a candidate'}, not {tested}, "
             f"{_from_to(findings, best)}{harming}"
         )
     if harms:
@@ -45,7 +46,7 @@ def statements(findings: Findings) -> list[str]:
         _best_budget(findings),
         _world_model(findings),
         rule_in_words(findings),
-        _baseline(findings),
+        *_baseline(findings),
         *_gaps(findings),
     ]
     return [sentence for sentence in said if sentence]
@@ -76,7 +77,7 @@ def confirmation(findings: Findings) -> str:
     power = (
         f"a true difference of {100 * size:.0f} points would be found in four of five" if size else "too few to tell"
     )
-    ending = {"gain": "a confirmed gain", "harm": "a harm"}.get(again.finding.verdict, "not distinguishable from zero")
+    ending = {"gain": "a confirmed gain", "harm": "a harm"}.get(again.verdict, "not distinguishable from zero")
     count = len(findings.again)
     corrected = "one comparison" if count == 1 else f"corrected for {count} comparisons"
     return (
@@ -100,13 +101,11 @@ def choice(findings: Findings) -> str:
 
 def _best_budget(findings: Findings) -> str:
     best = findings.best
-    if best is None or best.difference is None or findings.having("gain"):
+    if best is None or best.difference is None or not best.rate.successes or findings.having("gain"):
         return ""
     seen = f"{findings.name(best)} ({interval(best.difference)} against the control)"
     if best.difference.value <= 0:
-        return (
-            f"No arm solved more episodes than the control, so no budget is worth adapting for; the nearest is {seen}."
-        )
+        return f"No arm solved more episodes than the control; the nearest is {seen}."
     if best.verdict == "candidate":
         return (
             f"Most successful arm: {seen}. A candidate only: it is the luckiest of {len(findings.compared)}, and fresh "
@@ -178,18 +177,18 @@ def correlation(found: Correlation) -> str:
     return f"rank correlation {numbers[0]}{between} over {found.arms} arms of {found.clusters} ways to adapt"
 
 
-def _baseline(findings: Findings) -> str:
-    measured, rate = findings.results.control.measurement, findings.control.rate
-    if measured and measured.changed >= measured.copy_changed:
-        return (
+def _baseline(findings: Findings) -> list[str]:
+    measured, rate, said = findings.results.control.measurement, findings.control.rate, []
+    if measured and measured.changed >= measured.copy_changed > 0:
+        said.append(
             "The pretrained world model is no better than copying the last frame on the patches that change; "
             "in this world, before adaptation, it does not work."
         )
     if rate.successes == 0 and rate.episodes:
-        return "The control never succeeds, so this sweep cannot show harm to the policy, only gains."
+        said.append("The control never succeeds, so this sweep cannot show harm to the policy, only gains.")
     if rate.successes == rate.episodes and rate.episodes:
-        return "The control always succeeds, so this sweep cannot show gains, only harm."
-    return ""
+        said.append("The control always succeeds, so this sweep cannot show gains, only harm.")
+    return said
 
 
 def _gaps(findings: Findings) -> list[str]:
@@ -231,7 +230,7 @@ def p_value(p: float) -> str:
 
 def _fresh(findings: Findings, verdict: str) -> Confirmed | None:
     """What fresh initial states gave that verdict; the first of them."""
-    return next((each for each in findings.again if each.finding.verdict == verdict), None)
+    return next((each for each in findings.again if each.verdict == verdict), None)
 
 
 def _fresh_from_to(findings: Findings, again: Confirmed) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 
-from worldagen.evaluation.statistics import PairedDifference, Rate
+from worldagen.evaluation.statistics import PairedDifference, Rate, can_tell
 from worldagen.report.figures import Picture
 from worldagen.report.findings import Finding, method_name, steps
 from worldagen.report.rule import TOLERATED, mean_difference, predictors, record, within
@@ -55,13 +55,14 @@ def _what(study: Study, pictures: Mapping[str, Picture]) -> Section:
         "setting", "suite (assets)", "shift", "control", "arms", "episodes", "fresh episodes", "explored", "steps",
         "seeds", "finds",
     )  # fmt: skip
-    first, groups = study.settings[0].results, [group for each in study.findings for group in each.groups]
+    groups = [group for each in study.findings for group in each.groups]
+    tasks = dict.fromkeys(task for each in study.settings for task in each.results.tasks)
     text = (
         f"Base weights `{', '.join(sorted({each.results.checkpoint for each in study.settings}))}`; methods "
         f"{', '.join(method_name(name) for name in study.methods)}; learning rates "
         f"{_listed(sorted({each.learning_rate for each in groups}))}; ranks "
         f"{_listed(sorted({each.rank for each in groups}))}; tasks "
-        f"{', '.join(task.replace('_', ' ') for task in first.tasks)}."
+        f"{', '.join(task.replace('_', ' ') for task in tasks)}."
     )
     note = (
         "Control: success of the base model in that setting, 95 % Wilson interval. Seeds: of the run; of the "
@@ -76,7 +77,8 @@ def _confirmation(study: Study, pictures: Mapping[str, Picture]) -> Section | No
         return None
     rows = []
     for each, again in study.again:
-        why = (again is each.confirmed) * ["best"] + (again is each.chosen) * ["rule's choice"]
+        alike = f" of {each.tied} alike" if each.tied > 1 else ""
+        why = (again is each.confirmed) * [f"best{alike}"] + (again is each.chosen) * ["rule's choice"]
         rows.append(
             (
                 each.name,
@@ -97,7 +99,8 @@ def _confirmation(study: Study, pictures: Mapping[str, Picture]) -> Section | No
         "p, Holm", "finds",
     )  # fmt: skip
     note = (
-        "Best: of the search, which counts successes. Rule's choice: of the arms that the acceptance rule accepts, the "
+        "Best: of the search, which counts successes; of arms alike in that, the one of lowest held-out error, which "
+        "is no evidence that it succeeds. Rule's choice: of the arms that the acceptance rule accepts, the "
         "one of lowest held-out error. Holm: over this table. Finds: smallest true difference found in four of five "
         "repeats, corrected likewise (Holm's first and strictest step)."
     )
@@ -141,8 +144,10 @@ def _budgets(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
     header = ("budget", "points to the control", "gained, lost", "p, Holm", "held-out error", "drift", "rule accepts")
     note = (
         f"Each over the {study.budgets[0].difference.episodes} initial states of the search, averaged over the "
-        f"{len(study.settings)} settings: gained, lost are states that were in any of them. Holm over the {len(rows)} "
-        "budgets. What holds on average may not hold in each setting."
+        f"{len(study.settings)} settings: gained, lost are states whose average rose, fell. Holm over the {len(rows)} "
+        "budgets"
+        + ("." if can_tell(study.budgets[0].difference, len(rows)) else ", which so few states can never pass.")
+        + " What holds on average may not hold in each setting."
     )
     return Section("Budgets over all settings", (Table(header, rows, note),))
 
@@ -247,11 +252,13 @@ def _rule(study: Study, pictures: Mapping[str, Picture]) -> Section:
         "setting", "accepted", "their mean", f"lost more than {limit}", f"shown to lose less than {limit}",
         "worst accepted", "mean of the rejected", "harms averted", "gains or candidates missed",
     )  # fmt: skip
-    ttt = study.settings[0].results.config["ttt"]
+    gains, drifts = (
+        _listed(sorted({scale * each.results.config["ttt"].get(name, 0.0) for each in study.settings}))
+        for name, scale in (("accept_gain", 100), ("accept_drift", 1))
+    )
     text = (
-        f"The rule uses an adapter only if its held-out error on changed patches falls by more than "
-        f"{100 * ttt.get('accept_gain', 0.0):g} % and the policy's arm drift and share of flipped gripper commands are "
-        f"at most {ttt.get('accept_drift', 0.0):g}. It knows nothing of success."
+        f"The rule uses an adapter only if its held-out error on changed patches falls by more than {gains} % and the "
+        f"policy's arm drift and share of flipped gripper commands are at most {drifts}. It knows nothing of success."
     )
     note = "Differences as seen in the search. Neither lost more nor shown to lose less: undecided at this sample size."
     return Section("The acceptance rule", (text, Table(header, tuple(rows), note), _limits(study)))
@@ -261,7 +268,9 @@ def _limits(study: Study) -> Table:
     """What other limits on drift would let through."""
     rows = []
     for low, limit in pairwise((-math.inf, *LIMITS)):
-        found, before = within(study.compared, limit), within(study.compared, low)
+        found, before = (
+            tuple(each for findings in study.findings for each in within(findings, most)) for most in (limit, low)
+        )
         new = tuple(each for each in found if each not in before)
         rows.append(
             (
@@ -311,7 +320,8 @@ def _plot(name: str, pictures: Mapping[str, Picture]) -> tuple[Plot, ...]:
 
 CAPTIONS = {
     "confirmations": "The best arm of each search against the control on fresh initial states, 95 % intervals. Filled: "
-    "distinguishable from zero after Holm over all of them. Square: the acceptance rule's choice, where it is another.",
+    "distinguishable from zero, after Holm over the settings' rows; the rows of all settings together are not "
+    "corrected. Square: the acceptance rule's choice, where it is another.",
     "success": "Change of success over TTT steps in the search, a line for each way to adapt.",
     "error": "Change of the held-out world-model error over TTT steps, a line for each way to adapt.",
     "tradeoff": "Change of success against change of the world-model error and against policy drift, a dot for each "

@@ -1,6 +1,6 @@
 """What a study found, in sentences that its numbers support."""
 
-from worldagen.evaluation.statistics import PairedDifference
+from worldagen.evaluation.statistics import PairedDifference, can_tell
 from worldagen.report.findings import Confirmed, method_name, smallest_difference
 from worldagen.report.rule import TOLERATED, mean_difference, predictors
 from worldagen.report.words import interval, p_value, predictors_in_words
@@ -36,7 +36,7 @@ def _fresh(who: str, there: list[tuple[SettingFindings, Confirmed]]) -> str:
     """In which settings it gains and harms on fresh initial states."""
 
     def listed(verdict: str) -> str:
-        found = [(each, again) for each, again in there if again.finding.verdict == verdict]
+        found = [(each, again) for each, again in there if again.verdict == verdict]
         named = [
             f"{each.name} {interval(again.difference)} by {each.findings.name(again.finding)}" for each, again in found
         ]
@@ -63,14 +63,20 @@ def _together(found: PairedDifference) -> str:
     power = f"it would find {100 * size:.1f} points in four of five repeats" if size else "too few to find anything"
     verdict = "" if found.distinguishable else ", not distinguishable from zero"
     return (
-        f"{fine(found.value)} points [{fine(found.low)}, {fine(found.high)}] (p {p_value(found.p)}{verdict}; "
-        f"{found.episodes} initial states, each averaged over its settings; {power})"
+        f"{fine(found.value)} points [{fine(found.low)}, {fine(found.high)}] (p {p_value(found.p)}, not corrected"
+        f"{verdict}; {found.episodes} initial states, each averaged over its settings; {power})"
     )
 
 
 def _over_settings(study: Study) -> list[str]:
     if not study.budgets:
         return []
+    states = study.budgets[0].difference.episodes
+    if not can_tell(study.budgets[0].difference, len(study.budgets)):
+        return [
+            f"Over all settings together, {states} initial states of the search are too few to tell any of "
+            f"{len(study.budgets)} budgets from the control."
+        ]
     different = [each for each in study.budgets if each.difference.distinguishable]
     listed = [f"{each.name}: {fine(each.difference.value)} points" for each in different]
     return [
@@ -86,7 +92,7 @@ def _harms(study: Study) -> list[str]:
         harms = [each for each in own if each.verdict == "harm"]
         if own:
             counts.append(f"{method_name(method)} {len(harms)} of {len(own)}")
-    where = "in the search, or on fresh initial states" if study.again else "in the search"
+    where = "in the search (each setting's corrected by itself)" + ", or on fresh initial states" * bool(study.again)
     return [f"Harm beyond noise {where}, by method: {', '.join(counts)} arms."] if counts else []
 
 

@@ -42,7 +42,7 @@ def sweep(config: Config, folder: Path, unit: Unit, file: Path) -> SweepResults:
             collect(config, env, tuple(unit.instructions))
         checkpoint = pretrain(config, tracked)
     results = run_sweep(config, folder, unit, env, checkpoint, tracked)
-    results.save(file)
     write_report(results, folder)
     log_results(tracked, folder, results)
+    results.save(file)  # last: with it the sweep counts as complete
     return results

@@ -128,7 +128,8 @@ def fresh_init_states(config: Config, unit: Unit) -> dict[str, tuple[int, ...]]:
         if len(fresh) < wanted:
             raise ConfigError(
                 f"evaluation.confirm_episodes={wanted}, but of the {count} initial states of {task} search and "
-                f"exploration leave only {len(fresh)}; lower it, evaluation.episodes_per_task or explore.episodes"
+                f"exploration leave only {len(fresh)}; lower it, explore.episodes or evaluation.episodes_per_task "
+                "(with a protocol evaluation.limit)"
             )
         found[task] = tuple(fresh[:wanted])
     return found

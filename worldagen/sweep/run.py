@@ -102,7 +102,7 @@ def run_trials(setting: Setting, pool: Pool, tracked: TrackedSweep) -> dict[Tria
         tune.with_parameters(run_trial, setting=setting, pool=pool), resources(setting.config)
     )
     state = setting.folder / "tune"
-    if tune.Tuner.can_restore(str(state)):
+    if any(state.glob("experiment_state-*.json")) and tune.Tuner.can_restore(str(state)):  # else it restores no trial
         tuner = tune.Tuner.restore(str(state), trainable, resume_errored=True)
     else:
         tuner = _new_tuner(setting, trainable, tracked)
@@ -149,6 +149,9 @@ def gather(setting: Setting, control: Arm, ends: Mapping[TrialKey, TrialEnd]) ->
         if finished := load_arm(setting, trial, steps):
             return finished
         end = ends[trial]
+        if end.steps >= steps and not end.error:
+            reason = f"its file is gone from arms/; delete {setting.folder / 'tune'} too, and run again"
+            return failed_arm(setting, trial, steps, reason)
         if config.ttt.asha and not end.error:
             reason = f"ASHA ended its trial after {end.steps} steps (ttt.asha={config.ttt.asha})"
             return replace(unmeasured_arm(trial, steps), ended=reason)
