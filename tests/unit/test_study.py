@@ -190,24 +190,35 @@ def test_rule_is_counted_over_all_settings(study: Study) -> None:
     assert every[-2] == f"{len(rule.averted)} of {len(rule.averted) + len(rule.harmful)}"
 
 
-def test_other_limits_are_told(study: Study) -> None:
+def test_other_limits_are_told(results: dict[str, SweepResults]) -> None:
+    """Beside the fall of the error that the rule asks for, here by a quarter."""
+    asked = {
+        name: dataclasses.replace(each, config={**each.config, "ttt": {**each.config["ttt"], "accept_gain": 0.25}})
+        for name, each in results.items()
+    }
+    study = summarise("calvin", asked)
     made = document(study, {}, [], "python pipelines/study.py")
-    better = [each for each in study.compared if each.error_change < -0.05]
+    better = [each for each in study.compared if each.error_change < -0.25]
+    assert 0 < len(better) < len([each for each in study.compared if each.error_change < 0])
     drifts = [max(each.measured(name) for name in ("arm_drift", "gripper_flips")) for each in better]
     for limit in (0.01, 0.1):
         found = row(made, "The acceptance rule", f"{limit:g}")
         assert found[1] == f"{sum(drift <= limit for drift in drifts)} of {len(study.compared)}"
-    rule = 0
-    for findings in study.findings:
-        base = findings.results.control.measurement
-        measured = [each.arm.measurement for each in findings.compared]
-        rule += sum(not verdict(TTTConfig(), each, base) for each in measured if each and base)
-    assert row(made, "The acceptance rule", f"{TTTConfig().accept_drift:g}")[1].startswith(f"{rule} of")
     every = row(made, "The acceptance rule", "none")
     harms = sum(each.verdict == "harm" for each in better)
     assert every[1].startswith(f"{len(drifts)} of") and every[3] == str(harms), (
-        "without a limit all harms are let through"
+        "without a limit on drift all harms are let through"
     )
+
+
+def test_the_limits_row_of_the_rule_itself_is_what_it_accepts(study: Study) -> None:
+    accepted = 0
+    for findings in study.findings:
+        base = findings.results.control.measurement
+        measured = [each.arm.measurement for each in findings.compared]
+        accepted += sum(not verdict(TTTConfig(), each, base) for each in measured if each and base)
+    made = document(study, {}, [], "python pipelines/study.py")
+    assert row(made, "The acceptance rule", f"{TTTConfig().accept_drift:g}")[1].startswith(f"{accepted} of")
 
 
 def test_no_arm_within_the_largest_budget_without_a_loss_loses(study: Study) -> None:
