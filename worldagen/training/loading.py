@@ -1,6 +1,7 @@
 """A worker's micro-batches, read ahead while a step is computed: by a thread, or by processes of their own.
 
-More threads would not help: decoding one frame holds the interpreter too often.
+Not by several threads: two read CALVIN's files at 1.2 times the speed of one and LIBERO's at 0.7, where two processes
+make 1.7 and 1.2 (2 cores). Between the calls that decompress, both hold the interpreter.
 """
 
 from collections.abc import Iterator
