@@ -262,12 +262,12 @@ def smallest_detectable_average(pairs: int, spread: float, *, comparisons: int =
 
 
 def can_tell(difference: PairedDifference, comparisons: int) -> bool:
-    """Whether so many pairs could be distinguishable at all after Holm over so many comparisons."""
+    """Whether an average over seeds or settings could be distinguishable at all after Holm over so many comparisons."""
     return comparisons * _least_p(difference.episodes) < ALPHA
 
 
 def _least_p(pairs: int) -> float:
-    """The smallest two-sided p that a sign-flip or McNemar test of so many pairs gives, the former by draws."""
+    """The smallest two-sided p that the sign-flip test of so many pairs gives."""
     return 2.0 * max(0.5**pairs, 1 / (_RESAMPLES + 1))
 
 
