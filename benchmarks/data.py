@@ -5,10 +5,9 @@
     python benchmarks/data.py --episodes 40 --windows 640        # does it run?
 
 Files are written first, in the published formats and sizes: CALVIN's compressed .npz per frame (200 and 84 pixels),
-LIBERO's HDF5 (128 pixels), and our Parquet, where the epoch's images fit the cache or exceed it tenfold (several
-processes share a cache's size, as in training). Episodes share
+LIBERO's HDF5 (128 pixels), and our Parquet, where the epoch's images fit the cache or exceed it tenfold. Episodes share
 their frames, as CALVIN's spans do, so the disk holds a tenth of them. Each reader runs in a process of its own, or in
-several (`--loaders`), and reads the windows of an epoch as training does.
+several (`--loaders`) that share the size of the cache, and reads the windows of an epoch as training does.
 """
 
 import argparse
