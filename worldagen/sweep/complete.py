@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from worldagen.cluster import connect
-from worldagen.config import Config
+from worldagen.config import Config, ConfigError
 from worldagen.envs.suites import in_words, prepare_env
+from worldagen.models.checkpoint import fingerprint
 from worldagen.report.page import write_report
 from worldagen.results import SweepResults
 from worldagen.rollout.demos import collect
@@ -20,13 +21,27 @@ REPORT = Path("report") / "index.html"
 
 
 def complete_sweep(config: Config) -> SweepResults:
-    """The sweep's results: read back if nothing is missing or failed, else with what is missing run and the report
-    written. Raises ConfigError for whatever would stop the sweep and can be known before."""
+    """The sweep's results: read back if nothing is missing or failed, else with what is missing run. A report that is
+    not there is written. Raises ConfigError for whatever would stop the sweep and can be known before."""
     unit = plan_unit(config)
     folder = open_run_folder(config)
     file = folder / "results.json"
-    results = SweepResults.load(file) if file.exists() and (folder / REPORT).exists() else None
-    return sweep(config, folder, unit, file) if results is None or results.failed else results
+    results = _read_back(config, file) if file.exists() else None
+    if results is None or results.failed:
+        return sweep(config, folder, unit, file)
+    if not (folder / REPORT).exists():
+        write_report(results, folder)
+    return results
+
+
+def _read_back(config: Config, file: Path) -> SweepResults:
+    results = SweepResults.load(file)
+    if config.checkpoint and results.checkpoint != (given := fingerprint(given_checkpoint(config))):
+        raise ConfigError(
+            f"{file} is of other base weights ({results.checkpoint}) than checkpoint={config.checkpoint} ({given}); "
+            "choose another run_dir"
+        )
+    return results
 
 
 def sweep(config: Config, folder: Path, unit: Unit, file: Path) -> SweepResults:

@@ -1,0 +1,49 @@
+"""A finished sweep is read back from its results file alone, without Ray."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.synthetic_results import make_results
+from worldagen.config import Config, ConfigError, load
+from worldagen.models.checkpoint import fingerprint
+from worldagen.sweep import complete
+
+SHIPPED = "checkpoints/calvin"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """Of a run folder that holds a finished sweep's results and nothing else; connecting to Ray is an error."""
+
+    def connect(config: Config) -> None:
+        raise AssertionError("the sweep was run again")
+
+    monkeypatch.setattr(complete, "connect", connect)
+    run = tmp_path / "run"
+    finished = make_results(tmp_path, failed=False, media=False)
+    replace(finished, checkpoint=fingerprint(SHIPPED)).save(run / "results.json")
+    return load(["configs/calvin.yaml"], [f"run_dir={run}", f"checkpoint={SHIPPED}"])
+
+
+def test_a_report_that_is_not_there_is_written(config: Config) -> None:
+    report = Path(config.run_dir) / complete.REPORT
+    results = complete.complete_sweep(config)
+    assert results.arms and "<html" in report.read_text()
+    report.write_text("kept")
+    assert complete.complete_sweep(config) == results and report.read_text() == "kept"
+
+
+def test_results_of_another_base_are_refused(config: Config) -> None:
+    file = Path(config.run_dir) / "results.json"
+    replace(complete.SweepResults.load(file), checkpoint="other").save(file)
+    with pytest.raises(ConfigError, match=r"other base weights \(other\) than checkpoint=.*choose another run_dir"):
+        complete.complete_sweep(config)
+
+
+def test_a_sweep_with_a_failed_arm_is_run_again(config: Config, tmp_path: Path) -> None:
+    failed = make_results(tmp_path, media=False)
+    replace(failed, checkpoint=fingerprint(SHIPPED)).save(Path(config.run_dir) / "results.json")
+    with pytest.raises(AssertionError, match="run again"):
+        complete.complete_sweep(config)
