@@ -296,6 +296,15 @@ def test_harm_is_the_headline(tmp_path: Path) -> None:
     assert any(sentence.startswith("No arm solved more episodes") for sentence in statements(findings))
 
 
+def test_arms_that_solve_as_many_as_the_best_are_told(tmp_path: Path) -> None:
+    equal = judge(make_results(tmp_path, base_rate=2.0, media=False, failed=False))
+    assert equal.best and equal.best is equal.best_world_model
+    told = f"6 of 6 arms solved as many episodes as {equal.name(equal.best)};"
+    assert any(sentence.startswith(told) for sentence in statements(equal))
+    spread = judge(make_results(tmp_path, effect=0.4, per_task=40, media=False, failed=False))
+    assert spread.tied == 1 and not any("solved as many" in sentence for sentence in statements(spread))
+
+
 def test_too_few_episodes_are_said_to_be_too_few(tmp_path: Path) -> None:
     findings = judge(make_results(tmp_path, per_task=1, media=False))
     assert headline(findings) == "This sweep is too small to tell whether adaptation changes success"

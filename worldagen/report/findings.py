@@ -136,6 +136,12 @@ class Findings:
         return next((each for each in self.compared if best and same_budget(each.arm, best)), None)
 
     @property
+    def tied(self) -> int:
+        """How many budgets solved as many episodes as the best one, itself included; 0 without one."""
+        best = self.best
+        return sum(each.rate.value == best.rate.value for each in self.compared) if best else 0
+
+    @property
     def again(self) -> tuple[Confirmed, ...]:
         """What was run on fresh initial states, each budget once: the best, then the acceptance rule's choice."""
         best, chosen = self.confirmed, self.chosen

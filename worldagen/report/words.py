@@ -44,6 +44,7 @@ def statements(findings: Findings) -> list[str]:
         confirmation(findings),
         choice(findings),
         _best_budget(findings),
+        _ties(findings),
         _world_model(findings),
         rule_in_words(findings),
         *_baseline(findings),
@@ -114,6 +115,16 @@ def _best_budget(findings: Findings) -> str:
     if best.verdict == "not distinguishable":
         return f"Most successful arm: {seen}. This is not distinguishable from zero, so no budget can be recommended."
     return f"Most successful arm of the search: {seen}."
+
+
+def _ties(findings: Findings) -> str:
+    best = findings.best
+    if best is None or findings.tied < 2 or not best.rate.successes:
+        return ""
+    return (
+        f"{findings.tied} of {len(findings.compared)} arms solved as many episodes as {findings.name(best)}; it counts "
+        "as the best because its held-out error is the lowest of these, which is no evidence that it succeeds."
+    )
 
 
 def _world_model(findings: Findings) -> str:

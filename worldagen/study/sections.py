@@ -77,7 +77,7 @@ def _confirmation(study: Study, pictures: Mapping[str, Picture]) -> Section | No
         return None
     rows = []
     for each, again in study.again:
-        alike = f" of {each.tied} alike" if each.tied > 1 else ""
+        alike = f" of {each.findings.tied} alike" if each.findings.tied > 1 else ""
         why = (again is each.confirmed) * [f"best{alike}"] + (again is each.chosen) * ["rule's choice"]
         rows.append(
             (

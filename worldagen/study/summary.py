@@ -35,12 +35,6 @@ class SettingFindings:
         return self.findings.chosen
 
     @property
-    def tied(self) -> int:
-        """How many budgets of the search solved as many episodes as the best one, itself included; 0 without one."""
-        best = self.findings.best
-        return sum(each.rate.value == best.rate.value for each in self.findings.compared) if best else 0
-
-    @property
     def shifts(self) -> dict[str, float]:
         """Name and strength of every shift that the setting has."""
         return {name: strength for name, strength in self.results.config["env"]["shifts"].items() if strength}
