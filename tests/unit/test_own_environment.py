@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from worldagen.config import load
 from worldagen.envs.base import make_env
 from worldagen.envs.suites import task_infos
 from worldagen.rollout.episode import run_episode
 from worldagen.rollout.policies import ExpertPolicy
+from worldagen.training.sources import check_episodes, find_sources
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec, Shift
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "own_environment.md"
@@ -50,3 +52,11 @@ def test_its_own_shift_changes_what_is_seen() -> None:
     ]
     assert seen[1].primary.mean() < seen[0].primary.mean()
     np.testing.assert_array_equal(seen[0].state, seen[1].state)
+
+
+def test_its_own_demonstrations_can_be_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1], {})
+    (source,) = find_sources(load(overrides=[f"env.suite={SUITE}"]), ["runs/reach_own/demos"])
+    check_episodes([source])
+    assert len(source.training) + len(source.held_out) == 8
