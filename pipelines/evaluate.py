@@ -1,10 +1,12 @@
 """Evaluate a checkpoint on the evaluation episodes, and beside it an adapter: success rates with 95 % intervals."""
 
+import hashlib
 import json
 import math
 from pathlib import Path
 
 from worldagen.arms import Outcome
+from worldagen.atomic import first_folder, write_text
 from worldagen.cli import main
 from worldagen.cluster import connect
 from worldagen.config import Config, ConfigError
@@ -19,7 +21,11 @@ from worldagen.rollout.inference import start_servers
 from worldagen.rollout.pool import Pool
 from worldagen.run_folder import open_run_folder
 from worldagen.sweep.plan import given_checkpoint
-from worldagen.types import EnvSpec, PolicySpec
+from worldagen.types import GAVE_UP, EnvSpec, PolicySpec
+
+ADAPTERS = "adapters"
+"""Folder in the run folder."""
+ADAPTER_FILES = ("adapter.json", "adapter.safetensors")
 
 
 def run(config: Config) -> None:
@@ -29,14 +35,18 @@ def run(config: Config) -> None:
     folder = open_run_folder(config)
     env = prepare_env(config.env)
     connect(config)
-    pool = Pool.start(config.pool, folder / "evaluation", start_servers(base, adapter.parent, config.inference))
-    versions = {"base": "", "adapted": adapter.name} if config.evaluation.adapter else {"base": ""}
+    versions = {"base": ""}
+    if config.evaluation.adapter:
+        versions["adapted"] = keep(adapter, folder / ADAPTERS)
+    pool = Pool.start(config.pool, folder / "evaluation", start_servers(base, folder / ADAPTERS, config.inference))
     outcomes = {}
     for name, version in versions.items():
         policy = PolicySpec(kind="learned", checkpoint=fingerprint, adapter=version)
         outcomes[name] = evaluate(pool, evaluation_specs(config, env, tasks, policy), name).outcomes
     pool.close()
-    print("\n".join(report(config, env, fingerprint, outcomes)))
+    text = "\n".join(report(config, env, fingerprint, outcomes))
+    write_text(folder / "evaluation.txt", text + "\n")
+    print(text)
 
 
 def given_adapter(config: Config, base: str) -> Path:
@@ -47,16 +57,29 @@ def given_adapter(config: Config, base: str) -> Path:
     folder = Path(config.evaluation.adapter).expanduser().absolute()
     if not config.evaluation.adapter:
         return folder
-    for file in (about := folder / "adapter.json", folder / "adapter.safetensors"):
-        if not file.exists():
-            raise ConfigError(f"evaluation.adapter={folder} holds no adapter (no {file.name})")
+    for name in ADAPTER_FILES:
+        if not (folder / name).exists():
+            raise ConfigError(f"evaluation.adapter={folder} holds no adapter (no {name})")
     try:
-        made_for = json.loads(about.read_text())["base"]
+        made_for = json.loads((folder / "adapter.json").read_text())["base"]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"evaluation.adapter={folder}: adapter.json is damaged ({error}); copy it again") from error
     if made_for != base:
         raise ConfigError(f"evaluation.adapter={folder} was made for other weights ({made_for}, here {base})")
     return folder
+
+
+def keep(adapter: Path, folder: Path) -> str:
+    """Copy the adapter into `folder` under a name that is a key of its content; returns that name.
+
+    Episodes are known by it: another adapter in the same place gets episodes of its own.
+    """
+    content = {name: (adapter / name).read_bytes() for name in ADAPTER_FILES}
+    version = hashlib.sha256(b"".join(content.values())).hexdigest()[:12]
+    with first_folder(folder / version) as new:
+        for name, data in content.items():
+            (new / name).write_bytes(data)
+    return version
 
 
 def report(config: Config, env: EnvSpec, fingerprint: str, outcomes: dict[str, tuple[Outcome, ...]]) -> list[str]:
@@ -69,6 +92,10 @@ def report(config: Config, env: EnvSpec, fingerprint: str, outcomes: dict[str, t
     chains, length = runs_chains(config), config.evaluation.chain_length
     for name, found in outcomes.items():
         lines += chain_table(name, found, length) if chains else table(name, found)
+    if broken := sum(each.status in GAVE_UP for found in outcomes.values() for each in found):
+        lines.append(
+            f"{broken} episodes crashed or timed out and count as failures; pool.retry_failed=true tries them again"
+        )
     if "adapted" in outcomes:
         compare = length_difference if chains else success_difference
         lines.append(compare(outcomes["adapted"], outcomes["base"]))

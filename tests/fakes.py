@@ -118,6 +118,18 @@ class BrokenEnv:
         raise OSError("no OpenGL here")
 
 
+class OnceEnv(FakeEnv):
+    """A simulator that can be built once in each process."""
+
+    built = False
+
+    def __init__(self, spec: EnvSpec) -> None:
+        super().__init__(spec)
+        if OnceEnv.built:
+            raise OSError("no context is left")
+        OnceEnv.built = True
+
+
 class DamagedEnv(FakeEnv):
     """A simulator that is built and cannot start an episode, for a reason that the user has to mend."""
 
@@ -159,7 +171,8 @@ def spec(task: str = "push", seed: int = 0, suite: str = SUITE, kind: str = "ran
 
 
 class FakeServer:
-    """An inference server in all but the model. It knows no adapter `missing`; `die` ends its process, once."""
+    """An inference server in all but the model. It knows no adapter `missing`; `die` ends its process, once; `slow`
+    takes most of a second."""
 
     def __init__(self, folder: str = "") -> None:
         self.folder = Path(folder)
@@ -171,6 +184,8 @@ class FakeServer:
     def decide(self, request: DecisionRequest) -> Decision:
         if request.adapter == "missing":
             raise KeyError("no adapter 'missing'")
+        if request.adapter == "slow":
+            time.sleep(0.8)
         if request.adapter == "die" and not (self.folder / "died").exists():
             (self.folder / "died").touch()
             os.kill(os.getpid(), signal.SIGKILL)

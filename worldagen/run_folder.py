@@ -17,7 +17,6 @@ HARMLESS = (
     "inference.servers",
     "inference.max_wait_ms",
     "inference.gpus",
-    "ttt.gpus",
     "ttt.max_concurrent_trials",
     "tracking",
 )
@@ -25,6 +24,9 @@ HARMLESS = (
 
 More workers or other parts of a pretraining step change the weights by rounding only.
 """
+SHARES = ("pool.worker_gpus", "ttt.gpus")
+"""Shares of a GPU that may change, but not to none or from none: without one, other hardware draws the simulators'
+frames, and adapters are learnt in another arithmetic."""
 
 
 def open_run_folder(config: Config) -> Path:
@@ -57,12 +59,16 @@ def _check_same(path: Path, given: dict[str, Any]) -> None:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); choose another run_dir") from error
     found = differences(earlier, json.loads(json.dumps(given)))
-    changed = [f"{name} ({old} there, {new} now)" for name, (old, new) in sorted(found.items()) if not _harmless(name)]
+    changed = [
+        f"{name} ({old} there, {new} now)" for name, (old, new) in sorted(found.items()) if _matters(name, old, new)
+    ]
     if changed:
         raise ConfigError(
             f"{path.parent} holds a run with other settings: {', '.join(changed)}; choose another run_dir"
         )
 
 
-def _harmless(key: str) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in HARMLESS)
+def _matters(key: str, old: Any, new: Any) -> bool:
+    if key in SHARES:
+        return bool(old) != bool(new)
+    return not any(key == name or key.startswith(f"{name}.") for name in HARMLESS)

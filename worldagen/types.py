@@ -19,6 +19,8 @@ from typing import Any, Literal
 import numpy as np
 
 Status = Literal["success", "failure", "crashed", "timed_out"]
+GAVE_UP: tuple[Status, ...] = ("crashed", "timed_out")
+"""What an episode ends as that was not run to its end."""
 ACTION_SIZE = 7
 STATE_SIZE = 7
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import imageio.v2 as imageio
 import pytest
 import ray
+from ray.exceptions import ActorUnavailableError
 
 from tests.fakes import FakeEnv, FakeModel, FakeServer, spec
 from worldagen.config import PoolConfig
@@ -188,6 +190,50 @@ def test_the_pools_own_process_may_die(start):
     ray.kill(pool.actor, no_restart=False)
     results += run
     assert sorted(result.spec.seed for result in results) == list(range(30))
+
+
+def test_the_pools_own_process_may_die_while_nobody_asks(start):
+    """It is back, and knows nothing of the run, before the run asks again."""
+    pool = start()
+    run = pool.run([spec("sleep 0.01", seed) for seed in range(30)])
+    results = [next(run)]
+    ray.kill(pool.actor, no_restart=False)
+    while True:
+        try:
+            pool.stats()
+            break
+        except ActorUnavailableError:
+            time.sleep(0.1)
+    results += run
+    assert sorted(result.spec.seed for result in results) == list(range(30))
+
+
+def test_episodes_that_were_given_up_are_tried_again_when_asked_for(start, tmp_path):
+    once = spec("raise", instruction=str(tmp_path))
+    assert [result.status for result in start(attempts=1).run([once])] == ["crashed"]
+    assert [result.status for result in start(attempts=1).run([once])] == ["crashed"]
+    again = start(attempts=1, retry_failed=True)
+    assert [result.status for result in again.run([once])] == ["failure"]
+    assert again.stats().from_log == 0
+    poison = spec("raise")
+    assert [next(again.run([poison])).status for _ in range(2)] == ["crashed"] * 2
+    assert again.stats().from_log == 1, "given up by this very pool: it is not tried for ever"
+
+
+def test_a_worker_that_can_build_no_simulator_any_more_is_replaced(start, tmp_path):
+    suite = "tests.fakes:OnceEnv"
+    pool = start()
+    list(pool.run([spec("push", suite=suite)]))
+    (result,) = pool.run([spec("raise", suite=suite, instruction=str(tmp_path))])
+    assert (result.status, result.attempts) == ("failure", 3), "raised, was not built, ran in a new process"
+    assert pool.stats().restarts == 1
+
+
+def test_waiting_for_the_policy_is_no_episodes_fault(start):
+    server = ray.remote(FakeServer).options(num_cpus=0).remote()
+    pool = start([server], episode_deadline=1, heartbeat=0.6)
+    (result,) = pool.run([spec(policy=PolicySpec(checkpoint="fake", adapter="slow"))])
+    assert (result.status, result.attempts) == ("failure", 1) and result.seconds["wait"] > 1.5
 
 
 def test_a_dead_driver_loses_nothing_that_finished(start, tmp_path):

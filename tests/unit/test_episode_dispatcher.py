@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes import spec
 from worldagen.config import PoolConfig
-from worldagen.rollout.dispatcher import Dispatcher
+from worldagen.rollout.dispatcher import Dispatcher, _workers_that_fit
 from worldagen.rollout.log import EpisodeLog
 from worldagen.rollout.queue import Ticket
 from worldagen.types import EpisodeResult
@@ -35,7 +35,7 @@ def exchange_after(dispatcher, event):
     """What a run of one episode receives after `event` has happened to it."""
 
     async def scenario():
-        waiting = asyncio.create_task(dispatcher.exchange("run", [spec("push", seed=7)], ()))
+        waiting = asyncio.create_task(dispatcher.exchange("run", [spec("push", seed=7)], (), begins=True))
         await asyncio.sleep(0)
         event(dispatcher, dispatcher.queue.take(None))
         return await asyncio.wait_for(waiting, 5)
@@ -95,3 +95,23 @@ def test_runs_that_ask_at_once_open_the_log_once(tmp_path, monkeypatch):
         await dispatcher.close()
 
     asyncio.run(scenario())
+
+
+def test_a_run_that_began_elsewhere_is_asked_for_its_specs(dispatcher):
+    """By the dispatcher that Ray has started anew: it would wait for ever for what it was never given."""
+    assert asyncio.run(dispatcher.exchange("run", [], (), begins=False)) is None
+
+
+def test_workers_fit_where_a_node_has_all_that_they_need(monkeypatch):
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 7.0, "simulators": 9.0}},
+        {"Alive": True, "Resources": {"CPU": 8.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0, "simulators": 9.0}},
+        {"Alive": True, "Resources": {"CPU": 64.0, "GPU": 1.0, "simulators": 2.0}},
+    ]
+    monkeypatch.setattr("ray.nodes", lambda: nodes)
+    assert _workers_that_fit(PoolConfig()) == 7 + 8 + 64
+    assert _workers_that_fit(PoolConfig(worker_cpus=3)) == 2 + 2 + 21, "none across two nodes"
+    assert _workers_that_fit(PoolConfig(worker_gpus=0.25)) == 4
+    assert _workers_that_fit(PoolConfig(worker_resources={"simulators": 1.0})) == 7 + 2
+    assert _workers_that_fit(PoolConfig(worker_resources={"other": 1.0})) == 1, "which says what it waits for"

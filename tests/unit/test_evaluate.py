@@ -1,11 +1,13 @@
-"""What pipelines/evaluate.py refuses before anything starts."""
+"""pipelines/evaluate.py without simulators: what it refuses, what it keeps, what it tells."""
 
 from pathlib import Path
 
 import pytest
 
-from pipelines.evaluate import given_adapter
+from pipelines.evaluate import given_adapter, keep, report
+from worldagen.arms import Outcome
 from worldagen.config import ConfigError, load
+from worldagen.types import EnvSpec
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,26 @@ def test_an_adapter_of_these_weights_is_taken(tmp_path: Path) -> None:
     (tmp_path / "adapter.json").write_text('{"base": "0123"}')
     (tmp_path / "adapter.safetensors").touch()
     assert given_adapter(load(overrides=[f"evaluation.adapter={tmp_path}"]), "0123") == tmp_path
+
+
+def test_an_adapter_is_kept_under_a_name_of_its_content(tmp_path: Path) -> None:
+    """Episodes are known by that name: another adapter in the same place must not get the first one's."""
+    given, kept = tmp_path / "best.v1", tmp_path / "kept"
+    given.mkdir()
+    (given / "adapter.json").write_text('{"base": "0123"}')
+    (given / "adapter.safetensors").write_bytes(b"one")
+    first, again = keep(given, kept), keep(given, kept)
+    (given / "adapter.safetensors").write_bytes(b"two")
+    second = keep(given, kept)
+    assert first == again != second
+    assert [(kept / name / "adapter.safetensors").read_bytes() for name in (first, second)] == [b"one", b"two"]
+
+
+def test_episodes_that_broke_are_told() -> None:
+    outcomes = tuple(
+        Outcome(task="push", init_state=index, seed=0, status=status, steps=9)
+        for index, status in enumerate(("success", "failure", "crashed", "timed_out"))
+    )
+    told = "2 episodes crashed or timed out and count as failures"
+    assert told in "\n".join(report(load(), EnvSpec(suite="libero_goal"), "0123", {"base": outcomes}))
+    assert told[2:] not in "\n".join(report(load(), EnvSpec(suite="libero_goal"), "0123", {"base": outcomes[:2]}))

@@ -44,6 +44,14 @@ def test_settings_that_change_no_result_may_differ(tmp_path: Path, harmless: str
     open_run_folder(config(tmp_path, harmless))
 
 
+@pytest.mark.parametrize("share", ["pool.worker_gpus", "ttt.gpus"])
+def test_a_share_of_a_gpu_may_change_but_not_to_none(tmp_path: Path, share: str) -> None:
+    begin(config(tmp_path, f"{share}=0.5"))
+    open_run_folder(config(tmp_path, f"{share}=0.25"))
+    with pytest.raises(ConfigError, match=rf"{share} \(0.5 there, 0.0 now\)"):
+        open_run_folder(config(tmp_path, f"{share}=0"))
+
+
 def test_another_configuration_is_refused_and_the_difference_named(tmp_path: Path) -> None:
     begin(config(tmp_path))
     with pytest.raises(ConfigError, match=r"ttt\.steps \(\[4, 16, 64\] there, \[1\] now\).*choose another run_dir"):

@@ -203,18 +203,22 @@ class PoolConfig:
     go, and never makes an autoscaler add one. With a number Ray is asked for all of them, whatever is up."""
     envs_per_worker: int = positive(1)
     """Simulators in each actor, each with its own episodes: while one waits for the policy, another moves."""
-    worker_cpus: float = 1.0
+    worker_cpus: float = positive(1.0)
     """CPUs reserved for each simulator actor."""
-    worker_gpus: float = 0.0
+    worker_gpus: float = at_least_zero(0.0)
     """GPU share reserved for each simulator actor (EGL rendering on GPU nodes)."""
     worker_resources: dict[str, float] = field(default_factory=dict)
     """Custom Ray resources reserved for each simulator actor, e.g. `{simulators: 1}` to keep them on some nodes."""
     attempts: int = positive(3)
     """Times an episode is tried before it ends as crashed."""
     episode_deadline: float = positive(600.0)
-    """Seconds after which an episode's worker is considered hung, killed and the episode tried again."""
+    """Seconds, waiting for the policy not counted, after which an episode's worker is considered hung, killed and the
+    episode tried again."""
     heartbeat: float = positive(120.0)
     """Seconds without a control step (or the end of a reset) after which the same is done."""
+    retry_failed: bool = False
+    """Try episodes again that an earlier start of the same run folder gave up as crashed or timed out. Exploratory ones
+    only while no adapter has been learnt from the others."""
     memory_limit_gb: float = positive(4.0)
     """Resident memory above which a worker is replaced after its episode."""
 
@@ -270,6 +274,9 @@ class TTTConfig:
     """LoRA scaling numerator; the update is scaled by alpha / rank."""
     batch_size: int = positive(24)
     """Windows per TTT step."""
+    windows_at_once: int = at_least_zero(0)
+    """Windows of a TTT step that are computed together, where a batch does not fit into memory; 0: all of them. The
+    step is the same but for rounding."""
     weight_decay: float = 0.01
     """AdamW weight decay on the adapter."""
     grad_clip: float = positive(1.0)

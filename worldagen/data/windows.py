@@ -89,10 +89,14 @@ class WindowDataset(torch.utils.data.Dataset[Window]):
         return int(self._ends[-1])
 
     def __getitem__(self, index: int) -> Window:
-        episode = int(np.searchsorted(self._ends, index, side="right"))
-        trajectory = self.trajectories[episode]
+        trajectory, start = self._place(index)
         check_sizes(trajectory, self._sizes)
-        return cut(trajectory, index - int(self._ends[episode] - self.lengths[episode]), self.chunks)
+        return cut(trajectory, start, self.chunks)
+
+    def _place(self, index: int) -> tuple[Trajectory, int]:
+        """The episode of window `index`, and the chunk that it starts with."""
+        episode = int(np.searchsorted(self._ends, index, side="right"))
+        return self.trajectories[episode], index - int(self._ends[episode] - self.lengths[episode])
 
     def frame_rows(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """int64 (B, K): where the input frames of windows `indices` lie among all frames of all episodes in order."""
@@ -102,6 +106,10 @@ class WindowDataset(torch.utils.data.Dataset[Window]):
         frames = np.minimum(starts[:, None] + np.arange(self.chunks), self.lengths[episodes][:, None])
         first_frames = np.cumsum(self.lengths + 1) - (self.lengths + 1)
         return first_frames[episodes][:, None] + frames
+
+    def counts(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """int64 (B, K): the real actions in each chunk of windows `indices`, as `batch` has them."""
+        return np.stack([_counts(*self._place(int(index)), self.chunks) for index in indices])
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> WindowBatch:
         """The windows `indices` as one batch."""
@@ -121,7 +129,7 @@ def cut(trajectory: Trajectory, start: int, chunks: int) -> Window:
         state=trajectory.state[frames[:-1]],
         action=_padded(trajectory.actions[start:stop], chunks),
         intended=_padded(trajectory.intended[start:stop], chunks),
-        counts=_padded(trajectory.counts[start:stop], chunks).astype(np.int64),
+        counts=_counts(trajectory, start, chunks),
         instruction=trajectory.instruction,
     )
 
@@ -134,6 +142,10 @@ def collate(windows: Sequence[Window]) -> WindowBatch:
         if f.name != "instruction"
     }
     return WindowBatch(**arrays, instruction=[window.instruction for window in windows])
+
+
+def _counts(trajectory: Trajectory, start: int, chunks: int) -> np.ndarray:
+    return _padded(trajectory.counts[start : start + chunks], chunks).astype(np.int64)
 
 
 def _padded(values: np.ndarray, length: int) -> np.ndarray:

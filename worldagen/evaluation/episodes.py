@@ -15,9 +15,14 @@ from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
 
 
 def known_tasks(config: Config) -> tuple[str, ...]:
-    """The tasks that the policy is trained on. Raises ConfigError for tasks that do not exist."""
+    """The tasks that the policy is trained on. Raises ConfigError for tasks that do not exist, or if there are none."""
     check_tasks(config.env.suite, config.env.tasks, "env.tasks")
-    return tuple(config.env.tasks) or expert_tasks(config.env.suite)
+    if tasks := tuple(config.env.tasks) or expert_tasks(config.env.suite):
+        return tasks
+    raise ConfigError(
+        f"env.tasks is empty, which means all tasks with a scripted expert, and suite {config.env.suite} has none; "
+        f"name those that the policy was trained on, e.g. env.tasks=[{next(iter(task_infos(config.env.suite)))}, ...]"
+    )
 
 
 def evaluated_tasks(config: Config) -> tuple[str, ...]:

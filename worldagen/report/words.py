@@ -6,6 +6,7 @@ from worldagen.evaluation.correlation import Correlation
 from worldagen.evaluation.statistics import PairedDifference
 from worldagen.report.findings import Confirmed, Finding, Findings
 from worldagen.report.rule import TOLERATED, Predictors, record
+from worldagen.types import GAVE_UP
 
 
 def headline(findings: Findings) -> str:
@@ -209,18 +210,13 @@ def _gaps(findings: Findings) -> list[str]:
     if waiting := findings.having("not evaluated"):
         found.append(f"{len(waiting)} of {len(findings.arms)} arms were not evaluated.")
     broken = sum(
-        not ended(outcome.status) for each in findings.everything for arm in each.arms for outcome in arm.outcomes
+        outcome.status in GAVE_UP for each in findings.everything for arm in each.arms for outcome in arm.outcomes
     )
     if broken:
         found.append(f"{broken} evaluation episodes crashed or timed out and count as failures.")
     if lost := findings.results.exploration.lost:
         found.append(f"{lost} exploratory episodes crashed or timed out and are missing.")
     return found
-
-
-def ended(status: str) -> bool:
-    """Whether an episode ran to its end."""
-    return status in ("success", "failure")
 
 
 def interval(difference: PairedDifference) -> str:

@@ -19,14 +19,14 @@ import ray
 from ray.exceptions import RayError
 
 from worldagen.config import PoolConfig
-from worldagen.rollout.errors import RunError
+from worldagen.rollout.errors import BuildError, RunError
 from worldagen.rollout.host import Failure, Host
 from worldagen.rollout.log import EpisodeLog
 from worldagen.rollout.metrics import PoolMetrics
 from worldagen.rollout.queue import EpisodeQueue, Group, Ticket
 from worldagen.rollout.stats import PoolStats
 from worldagen.rollout.worker import SimWorker
-from worldagen.types import EpisodeResult, EpisodeSpec, Status
+from worldagen.types import GAVE_UP, EnvSpec, EpisodeResult, EpisodeSpec, Status
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ PATIENCE = 10.0
 IDLE_SECONDS = 120.0
 """A worker without work for this long is ended, so that others (training, say) can have its CPU."""
 START_WARNING_SECONDS = 30.0
+MOST_BACK_OFF = 60.0
+"""Longest wait in seconds before a worker that did not start is tried again while others are at work."""
 UPKEEP_SECONDS = 5.0
 """How often the pool looks whether the cluster has grown or shrunk, and reports its metrics."""
 ALONE_PATIENCE = 0.2
@@ -66,6 +68,10 @@ class Dispatcher:
         self.opening = asyncio.Lock()
         self.runs: dict[str, _Run] = {}
         self.stats = PoolStats()
+        self.built: set[EnvSpec] = set()
+        """Simulators that could be built, somewhere."""
+        self.gave_up: set[str] = set()
+        """Keys of the episodes that this process ended as crashed or timed out."""
         self.slots: dict[int, asyncio.Task[None]] = {}
         self.hosts: dict[int, Host] = {}
         self.broken: RunError | None = None
@@ -79,11 +85,19 @@ class Dispatcher:
                 await self._resize()
                 self.upkeep = asyncio.create_task(self._upkeep())
 
-    async def exchange(self, run_id: str, specs: Sequence[EpisodeSpec], servers: Sequence[Any]) -> list[EpisodeResult]:
-        """Take more specs of a run, give the results it has not seen. Waits a while for the first; may be empty."""
+    async def exchange(
+        self, run_id: str, specs: Sequence[EpisodeSpec], servers: Sequence[Any], begins: bool
+    ) -> list[EpisodeResult] | None:
+        """Take more specs of a run, give the results it has not seen. Waits a while for the first; may be empty.
+
+        None if the run did not begin here, nor now: Ray has restarted this actor, and the specs that the run waits for
+        have to be handed over again.
+        """
         await self.open(servers)  # Ray may have restarted this actor
         if self.broken:
             raise self.broken
+        if run_id not in self.runs and not begins:
+            return None
         run = self.runs.setdefault(run_id, _Run())
         for spec in specs:
             self._accept(spec, run_id, run)
@@ -109,6 +123,8 @@ class Dispatcher:
 
     async def close(self) -> None:
         """End the workers and let go of the log. Whoever still waits in `exchange` learns it from the actor's death."""
+        if not self.slots:
+            return  # restarted, and nobody has asked for anything since
         self.upkeep.cancel()
         for slot in self.slots.values():
             slot.cancel()
@@ -145,7 +161,9 @@ class Dispatcher:
             self.work.set()
 
     def _complete(self, result: EpisodeResult) -> bool:
-        """False when the log knows an episode whose recording somebody has deleted."""
+        """False when the log knows an episode whose recording somebody has deleted, or that is to be tried again."""
+        if result.status in GAVE_UP and self.config.retry_failed and result.spec.key not in self.gave_up:
+            return False
         return not result.trajectory or (self.storage / "trajectories" / result.trajectory).exists()
 
     async def _slot(self, index: int) -> None:
@@ -158,9 +176,11 @@ class Dispatcher:
             except RayError as error:
                 failures += 1
                 logger.warning("a simulator worker did not start: %s", error)
-                if failures >= self.config.attempts:
+                if failures >= self.config.attempts and not self.hosts:
                     self._end_runs(set(self.runs), RunError(f"simulator workers do not start: {error}"))
                     failures = 0
+                elif self.hosts:  # it is this worker's node that is at fault
+                    await asyncio.sleep(min(MOST_BACK_OFF, 2.0**failures))
                 continue
             failures = 0
             self.hosts[index] = host
@@ -186,11 +206,8 @@ class Dispatcher:
         ready = asyncio.ensure_future(worker.ready.remote())
         try:
             while not (await asyncio.wait([ready], timeout=START_WARNING_SECONDS))[0]:
-                logger.warning(
-                    "a simulator worker waits for %g CPU and %g GPU: others use them, or the cluster has fewer",
-                    self.config.worker_cpus,
-                    self.config.worker_gpus,
-                )
+                wanted = ", ".join(f"{amount:g} {name}" for name, amount in _reserved(self.config).items())
+                logger.warning("a simulator worker waits for %s: others use them, or no node has so many", wanted)
             return Host(worker, await ready, self.config)
         except BaseException:
             ray.kill(worker)
@@ -247,11 +264,16 @@ class Dispatcher:
             self._died(ticket, outcome)
             return
         self.stats.peak_rss_mb = max(self.stats.peak_rss_mb, outcome.peak_rss_mb)
-        if outcome.fatal:
+        if isinstance(outcome.fatal, BuildError) and ticket.spec.env in self.built:
+            host.usable = False  # others can: something is wrong with this process or its node
+            self.stats.restarts += 1
+            self._failed(ticket, "crashed", str(outcome.fatal), str(outcome.fatal))
+        elif outcome.fatal:
             self._end_runs(self.queue.done(ticket), outcome.fatal)
         elif outcome.result is None:
             self._failed(ticket, "crashed", outcome.error, outcome.error.strip().splitlines()[-1])
         else:
+            self.built.add(ticket.spec.env)
             self._finish(ticket, outcome.result)
         if outcome.peak_rss_mb > self.config.memory_limit_gb * 1024 and host.usable:
             logger.warning(
@@ -290,6 +312,8 @@ class Dispatcher:
 
     def _finish(self, ticket: Ticket, result: EpisodeResult) -> None:
         result = replace(result, attempts=ticket.failures + 1)
+        if result.status in GAVE_UP:
+            self.gave_up.add(ticket.key)
         waiting = self.queue.done(ticket)
         try:
             self.log.append(result)
@@ -316,4 +340,12 @@ class Dispatcher:
 
 def _workers_that_fit(config: PoolConfig) -> int:
     """How many workers the living nodes of the cluster hold; one at least, which then waits."""
-    return max(1, int(ray.cluster_resources().get("CPU", 1.0) / config.worker_cpus))
+    wanted = _reserved(config)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return max(1, sum(min(int(has.get(name, 0.0) / amount) for name, amount in wanted.items()) for has in nodes))
+
+
+def _reserved(config: PoolConfig) -> dict[str, float]:
+    """What a worker asks Ray for, by resource."""
+    wanted = {"CPU": config.worker_cpus, "GPU": config.worker_gpus, **config.worker_resources}
+    return {name: amount for name, amount in wanted.items() if amount > 0}

@@ -17,3 +17,7 @@ class StorageError(RunError):
 
 class EnvError(RunError):
     """The simulator of a spec cannot be built: unknown suite, missing assets, no OpenGL."""
+
+
+class BuildError(EnvError):
+    """The same, for a reason that may be one node's alone."""

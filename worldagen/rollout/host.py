@@ -43,12 +43,8 @@ class Host:
     async def attempt(self, lane: int, ticket: Ticket) -> Attempt | Failure:
         """One try at an episode."""
         self.busy[lane] = ticket
-        deadline = self.config.episode_deadline
         try:
-            async with asyncio.timeout(deadline):
-                return await self.actor.run.remote(lane, ticket.spec)
-        except TimeoutError:
-            self._hung(f"exceeded the deadline of {deadline:g} s (pool.episode_deadline)", {lane})
+            return await self.actor.run.remote(lane, ticket.spec)
         except RayError as error:
             if await asyncio.to_thread(_lives, self.node):
                 self._end("crashed", str(error), _DEATH, guilty=set(self.busy))
@@ -59,23 +55,26 @@ class Host:
         return self._verdicts[lane]
 
     async def watch(self) -> None:
-        """End the process when a simulator has not moved for `pool.heartbeat` seconds, or the process cannot answer."""
-        limit = self.config.heartbeat
+        """End the process when a simulator has not moved for `pool.heartbeat` seconds, when an episode takes longer
+        than `pool.episode_deadline`, or when the process cannot answer."""
+        limit, deadline = self.config.heartbeat, self.config.episode_deadline
+        silence, setting = min((limit, "pool.heartbeat"), (deadline, "pool.episode_deadline"))
         while not self.over:
-            await asyncio.sleep(min(10.0, limit / 4))
+            await asyncio.sleep(min(10.0, limit / 4, deadline / 4))
             try:
-                async with asyncio.timeout(limit):
-                    stalled = await self.actor.stalled.remote()
+                async with asyncio.timeout(silence):
+                    paces = await self.actor.paces.remote()
             except TimeoutError:
                 self._end(
-                    "timed_out", "", f"its process has not answered for {limit:g} s (pool.heartbeat)", set(self.busy)
+                    "timed_out", "", f"its process has not answered for {silence:g} s ({setting})", set(self.busy)
                 )
             except RayError:
                 return  # the lanes learn it themselves
             else:
-                hung = {lane for lane, seconds in enumerate(stalled) if seconds > limit} & set(self.busy)
-                if hung:
+                if hung := {lane for lane in self.busy if paces[lane].stalled > limit}:
                     self._hung(f"its simulator has not moved for {limit:g} s (pool.heartbeat)", hung)
+                elif late := {lane for lane in self.busy if paces[lane].spent > deadline}:
+                    self._hung(f"exceeded the deadline of {deadline:g} s (pool.episode_deadline)", late)
 
     def close(self) -> None:
         self.usable, self.over = False, True

@@ -8,6 +8,7 @@ A process that receives an actor's handle imports the module of its class: this 
 
 import asyncio
 import copy
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ from worldagen.rollout.stats import InferenceStats
 if TYPE_CHECKING:
     from worldagen.rollout.predictor import Predictor
 
+logger = logging.getLogger(__name__)
+
+START_WARNING_SECONDS = 30.0
 REPEATS = 5
 """Times a request is sent again because its server died, before the run ends with an error."""
 
@@ -89,8 +93,17 @@ def start_servers(checkpoint_dir: Path | str, adapters_dir: Path | str, config: 
         ).remote(Path(checkpoint_dir).absolute(), Path(adapters_dir).absolute(), config)
         for _ in range(config.servers)
     ]
+    waiting = [server.describe.remote() for server in servers]
     try:
-        ray.get([server.describe.remote() for server in servers])
+        while waiting:
+            done, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=START_WARNING_SECONDS)
+            ray.get(done)
+            if waiting:
+                logger.warning(
+                    "%d of %d inference servers still load their checkpoint, or wait for %g GPU each: others use them, "
+                    "or no node has so many (inference.gpus, inference.servers)",
+                    len(waiting), len(servers), config.gpus,
+                )  # fmt: skip
     except RayTaskError as error:
         raise error.cause from None
     return servers

@@ -1,6 +1,7 @@
 """A lane of a simulator process: one simulator in one thread, one episode at a time."""
 
 import logging
+import platform
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from worldagen.envs.watchdog import Watchdog
 from worldagen.errors import WorldagenError
 from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.rollout.episode import Episode, run_episode
-from worldagen.rollout.errors import EnvError, RunError, StorageError
+from worldagen.rollout.errors import BuildError, EnvError, RunError, StorageError
 from worldagen.rollout.policies import Model, make_policy, make_predecessor
 from worldagen.tracking.memory import peak_rss_mb
 from worldagen.tracking.video import write_mp4
@@ -41,6 +42,16 @@ class Attempt:
     """Largest resident memory of the process so far."""
 
 
+@dataclass(frozen=True)
+class Pace:
+    """Of the episode in a lane; waiting for the policy is not counted, since it is not the simulator's fault."""
+
+    stalled: float
+    """Seconds since the simulator last moved."""
+    spent: float
+    """Seconds since the episode began."""
+
+
 class Lane:
     """Runs the episodes it is given, keeping its simulator as long as the specs ask for the same one.
 
@@ -56,17 +67,22 @@ class Lane:
         self.env_spec: EnvSpec | None = None
         self.moved: float | None = None
         """When the simulator last moved; None while nobody waits for it to."""
+        self.woke: float | None = None
+        """Since when somebody has waited for it."""
+        self.spent = 0.0
+        """Seconds that the episode at hand took before that, those not counted in which it waited for the policy."""
 
-    def stalled(self) -> float:
-        """Seconds since the simulator last moved; 0 while the lane is idle or waits for the policy."""
-        moved = self.moved
-        return 0.0 if moved is None else time.monotonic() - moved
+    def pace(self) -> Pace:
+        """How the episode at hand fares; nothing while the lane is idle."""
+        now, moved, woke = time.monotonic(), self.moved, self.woke
+        return Pace(0.0 if moved is None else now - moved, self.spent + (0.0 if woke is None else now - woke))
 
     def run(self, spec: EpisodeSpec) -> Attempt:
         """One try at `spec`. After whatever the simulator raises, the next episode gets a new simulator."""
-        self.moves()
+        self.spent = 0.0
         try:
             policy, before = make_policy(spec, self._waiting), make_predecessor(spec, self._waiting)
+            self.moves()
             started = time.perf_counter()
             env = self._env(spec.env)
             building = time.perf_counter() - started
@@ -83,15 +99,19 @@ class Lane:
             return Attempt(None, error=error_text, peak_rss_mb=peak_rss_mb())
         finally:
             self.rests()
+            self.spent = 0.0
 
     def moves(self) -> None:
         """The simulator has moved."""
         self.moved = time.monotonic()
+        self.woke = self.woke or self.moved
         self.watchdog.moved(self)
 
     def rests(self) -> None:
         """Nobody waits for the simulator now."""
-        self.moved = None
+        if self.woke:
+            self.spent += time.monotonic() - self.woke
+        self.moved = self.woke = None
         self.watchdog.rests(self)
 
     def _waiting(self) -> Model:
@@ -102,8 +122,11 @@ class Lane:
             self._drop_env()
             try:
                 self.env, self.env_spec = make_env(spec), spec
+            except WorldagenError:
+                raise
             except Exception as error:
-                raise EnvError(f"the simulator of suite {spec.suite!r} cannot be built: {error}") from error
+                where = f"on {platform.node()}"
+                raise BuildError(f"the simulator of suite {spec.suite!r} cannot be built {where}: {error}") from error
         return self.env
 
     def _drop_env(self) -> None:

@@ -76,13 +76,13 @@ class EpisodeLog:
                 time.sleep(0.2)
 
     def _read(self) -> None:
-        self.file.seek(0)
-        for number, line in enumerate(self.file, 1):
-            if not line.endswith(b"\n"):
-                self.file.truncate(self.end)
-                return
-            try:
-                self.places[json.loads(line)["key"]] = self.end
-            except (ValueError, KeyError, TypeError) as error:
-                raise LogError(f"{self.path}, line {number} is damaged ({error}); remove that line") from error
-            self.end += len(line)
+        with open(self.path, "rb") as file:  # buffered, as the one that is appended to is not
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    self.file.truncate(self.end)
+                    return
+                try:
+                    self.places[json.loads(line)["key"]] = self.end
+                except (ValueError, KeyError, TypeError) as error:
+                    raise LogError(f"{self.path}, line {number} is damaged ({error}); remove that line") from error
+                self.end += len(line)

@@ -100,25 +100,31 @@ class Pool:
     def _stream(self, specs: Iterator[EpisodeSpec]) -> Iterator[EpisodeResult]:
         run_id = uuid.uuid4().hex
         pending: dict[str, EpisodeSpec] = {}
+        begins = True
         try:
             while True:
                 new = list(islice(specs, WINDOW - len(pending)))
                 pending.update((spec.key, spec) for spec in new)
                 if not pending:
                     return
-                for result in self._exchange(run_id, new, pending):
+                results, begins = self._exchange(run_id, new, pending, begins), False
+                for result in results:
                     if pending.pop(result.spec.key, None):
                         yield result
         finally:
             self.actor.leave.remote(run_id)
 
-    def _exchange(self, run_id: str, new: list[EpisodeSpec], pending: dict[str, EpisodeSpec]) -> list[EpisodeResult]:
+    def _exchange(
+        self, run_id: str, new: list[EpisodeSpec], pending: dict[str, EpisodeSpec], begins: bool
+    ) -> list[EpisodeResult]:
         while True:
             try:
-                return _call(self.actor.exchange, run_id, new, self.servers)
-            except ActorUnavailableError:  # its process died; Ray restarts it, and what had finished is in its log
-                new = list(pending.values())
+                results = _call(self.actor.exchange, run_id, new, self.servers, begins)
+                if results is not None:
+                    return results
+            except ActorUnavailableError:
                 time.sleep(1.0)
+            new, begins = list(pending.values()), True  # Ray has restarted it; what had finished is in its log
 
 
 def _checked(specs: Iterable[EpisodeSpec]) -> Iterator[EpisodeSpec]:

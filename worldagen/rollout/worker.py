@@ -13,7 +13,7 @@ from ray.exceptions import RayError, RayTaskError
 from worldagen.envs.watchdog import Watchdog
 from worldagen.models.decision import Decision, DecisionRequest
 from worldagen.rollout.errors import PolicyError
-from worldagen.rollout.lane import Attempt, Lane
+from worldagen.rollout.lane import Attempt, Lane, Pace
 from worldagen.rollout.policies import Model
 from worldagen.types import EpisodeSpec
 
@@ -39,9 +39,9 @@ class SimWorker:
         chosen = self.lanes[lane]
         return await asyncio.get_running_loop().run_in_executor(chosen.thread, chosen.run, spec)
 
-    async def stalled(self) -> list[float]:
-        """Of each lane: seconds since its simulator last moved. A process that cannot even answer hangs as a whole."""
-        return [lane.stalled() for lane in self.lanes]
+    async def paces(self) -> list[Pace]:
+        """Of each lane. A process that cannot even answer hangs as a whole."""
+        return [lane.pace() for lane in self.lanes]
 
     def _model(self) -> Model:
         if self.model is None:

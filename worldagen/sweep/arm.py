@@ -45,6 +45,7 @@ class Setting:
             instructions=tuple(self.unit.instructions.values()),
             changed_threshold=ttt.changed_threshold,
             measure_windows=ttt.measure_windows,
+            windows_at_once=ttt.windows_at_once,
             steps=step_counts(self.config),
             adapters=self.adapters,
             device="cuda" if ttt.gpus else "cpu",

@@ -2,7 +2,7 @@
 with TTT steps for its time. At the first step count, and whenever steps have doubled since, a trial goes on only if it
 is in the better half of those that have come as far."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler
@@ -19,11 +19,13 @@ MEASURES = {"heldout": ("changed", "min"), "drift": ("arm_drift", "min"), "succe
 class Halving(ASHAScheduler):
     """ASHA that, in a restored sweep, still compares with the trials that ended before."""
 
+    setting: ClassVar[Setting]
+    """Set by each process: Tune keeps its scheduler with its state, which may be restored in another folder."""
+
     def __init__(self, setting: Setting) -> None:
         counts = step_counts(setting.config)
         metric, mode = MEASURES[setting.config.ttt.asha]
         super().__init__(TIME_AXIS, metric, mode, max_t=counts[-1], grace_period=counts[0], reduction_factor=2)
-        self.setting = setting
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         super().on_trial_add(tune_controller, trial)

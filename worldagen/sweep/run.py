@@ -50,7 +50,7 @@ def run_sweep(
     base = checkpoint.fingerprint(checkpoint_dir)
     servers = start_servers(checkpoint_dir, folder / "adapters", config.inference)
     try:
-        with _pool(config, folder / "exploration", servers) as pool:
+        with _pool(_exploring(config, folder), folder / "exploration", servers) as pool:
             training, heldout = exploration_specs(config, env, unit.tasks, unit.instructions, unit.init_states, base)
             explored = explore(pool, training, heldout)
             _log_pool(tracked, pool, "exploration")
@@ -101,16 +101,18 @@ def run_trials(setting: Setting, pool: Pool, tracked: TrackedSweep) -> dict[Tria
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, setting=setting, pool=pool), resources(setting.config)
     )
+    Halving.setting = MLflowCallback.setting = setting
+    MLflowCallback.tracked = tracked
     state = setting.folder / "tune"
     if any(state.glob("experiment_state-*.json")) and tune.Tuner.can_restore(str(state)):  # else it restores no trial
         tuner = tune.Tuner.restore(str(state), trainable, resume_errored=True)
     else:
-        tuner = _new_tuner(setting, trainable, tracked)
+        tuner = _new_tuner(setting, trainable)
     grid = tuner.fit()
     return dict(_end(grid[index]) for index in range(len(grid)))
 
 
-def _new_tuner(setting: Setting, trainable: Any, tracked: TrackedSweep) -> tune.Tuner:
+def _new_tuner(setting: Setting, trainable: Any) -> tune.Tuner:
     config = setting.config
     return tune.Tuner(
         trainable,
@@ -124,7 +126,7 @@ def _new_tuner(setting: Setting, trainable: Any, tracked: TrackedSweep) -> tune.
             name="tune",
             storage_path=str(setting.folder),
             failure_config=tune.FailureConfig(max_failures=2),
-            callbacks=[MLflowCallback(setting, tracked)],
+            callbacks=[MLflowCallback()],
             verbose=0,
         ),
     )
@@ -209,6 +211,12 @@ def _log_pool(tracked: TrackedSweep, pool: Pool, name: str) -> None:
     """What the pool and its servers did, in the parent run."""
     metrics = {f"{name}/{key}": value for key, value in pool.metrics().items()}
     log_metrics(tracked, tracked.run_id, metrics, step=0)
+
+
+def _exploring(config: Config, folder: Path) -> Config:
+    """Once an adapter has learnt from what was explored, that stays as it is."""
+    again = config.pool.retry_failed and not any((folder / "adapters").glob("*"))
+    return replace(config, pool=replace(config.pool, retry_failed=again))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """MLflow beside Tune: a callback in the driver logs what trials report, so trials need neither MLflow nor its store."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ray.tune import Callback
 
@@ -17,10 +17,14 @@ ARTIFACTS = ("adapter.safetensors", "adapter.json", "snapshot.json")
 
 
 class MLflowCallback(Callback):
-    """One child run for each trial: curves over TTT steps, every arm's figures at its step count, its adapter."""
+    """One child run for each trial: curves over TTT steps, every arm's figures at its step count, its adapter.
 
-    def __init__(self, setting: Setting, tracked: TrackedSweep) -> None:
-        self.setting, self.tracked = setting, tracked
+    Tune keeps its callbacks with its state. Where to read and to log is therefore the class's, set by each process: a
+    restored sweep may lie in another folder, and log elsewhere, than the one that began.
+    """
+
+    setting: ClassVar[Setting]
+    tracked: ClassVar[TrackedSweep]
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any

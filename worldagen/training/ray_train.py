@@ -13,7 +13,7 @@ import ray
 import ray.train
 import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer, get_device
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2.api.config import LoggingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
@@ -72,6 +72,11 @@ def _log_record(sweep: TrackedSweep, run_id: str, picture: Path, record: Record)
     log_picture(sweep, run_id, "predictions", picture, step)
 
 
+PATIENCE = 24 * 3600
+"""Seconds that a worker waits for the others: the first one may encode hours of frames (`pretrain.cache_vision`). One
+that dies is noticed by Ray at once."""
+
+
 class _Trainer(TorchTrainer):
     """Ray Train's trainer with our failure policy, and without its cleaner of placement groups.
 
@@ -106,6 +111,7 @@ def _trainer(run: Plan, log: Log) -> TorchTrainer:
             num_workers=settings.workers, use_gpu=settings.gpu, resources_per_worker=_resources(run.config)
         ),
         run_config=run_config,
+        torch_config=TorchConfig(timeout_s=PATIENCE),
     )
 
 

@@ -35,6 +35,8 @@ class AdaptationJob:
     """Folder of all adapters; each version has a folder of its own in it."""
     measure_windows: int = 64
     """Held-out windows measured after every step."""
+    windows_at_once: int = 0
+    """Windows of a step that are computed together; 0: all."""
     device: str = "cpu"
     threads: int = 1
 
@@ -83,6 +85,7 @@ class SnapshotMaker:
             job.instructions,
             job.changed_threshold,
             job.measure_windows,
+            job.windows_at_once,
         )
         for steps in sorted(job.steps, reverse=True):
             if 0 < steps < before and (found := read_snapshot(job.folder(steps))):

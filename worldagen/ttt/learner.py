@@ -43,6 +43,7 @@ class Learner:
     """One adaptation of `model` (which it changes: an adapter named NAME is added and used).
 
     Trains on the windows of `training`, measures on those of `heldout`, on `measure_windows` of them after every step.
+    `windows_at_once` of a step's windows go through the model together (0: all); the step is the same but for rounding.
     `instructions` are the sentences that the policy knows: under them its drift is measured, and anchored.
     Raises AdaptationError when there is nothing to train on or to measure with.
     """
@@ -56,6 +57,7 @@ class Learner:
         instructions: Sequence[str],
         changed_threshold: float,
         measure_windows: int = 64,
+        windows_at_once: int = 0,
     ) -> None:
         for given, what in ((training, "exploratory episode to learn from"), (heldout, "held-out episode to measure")):
             if not given:
@@ -73,6 +75,7 @@ class Learner:
         self.yardstick = Yardstick(model, self.heldout, self.instructions, changed_threshold, measure_windows)
         adapter.add(model, NAME, how.rank, how.alpha, how.seed, layers=how.layers, rows=self.method.rows)
         self.optimiser = self._optimiser()
+        self.windows_at_once = windows_at_once or how.batch_size
         self.curve: list[CurvePoint] = []
         self.best: dict[str, torch.Tensor] = {}
         """The adapter at its best step, where early stopping may want it back."""
@@ -106,31 +109,39 @@ class Learner:
     def _step(self) -> float:
         """The step's observation loss, before the step."""
         indices = batch_indices(Mixture((len(self.training),)), self.how.batch_size, self.steps, self.how.seed)
-        observation, total = self._losses(self.training.batch(indices))
+        text = drawn_instructions(self.instructions, len(indices), self.steps, self.how.seed)
+        counts = self.training.dataset.counts(indices)
+        full, real = counts == self.model.config.actions_per_chunk, counts > 0
         self.optimiser.zero_grad()
-        total.backward()
+        observation = total = 0.0
+        for part in np.array_split(np.arange(len(indices)), math.ceil(len(indices) / self.windows_at_once)):
+            # A part weighs as much of each mean as it has of what the mean is over.
+            image, anchor = self._losses(self.training.batch(indices[part]), text[part])
+            image = image * _share(full, part)
+            loss = image + anchor * _share(real, part)
+            loss.backward()
+            observation, total = observation + image.item(), total + loss.item()
         torch.nn.utils.clip_grad_norm_(adapter.parameters(self.model, NAME), self.how.grad_clip)
         self.optimiser.step()
-        if not math.isfinite(value := total.item()):
-            raise self._broken(f"the loss of step {self.steps + 1} is {value}")
-        return observation.item()
+        if not math.isfinite(total):
+            raise self._broken(f"the loss of step {self.steps + 1} is {total}")
+        return observation
 
-    def _losses(self, batch: ExploredBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The observation loss, and what is minimised: with the anchor, where the method has one."""
+    def _losses(self, batch: ExploredBatch, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | float]:
+        """The observation loss, and what the anchor adds to it where the method has one; `text` is the anchor's."""
         target, device = self._patches(batch)[:, 1:], self.training.device.type
         if not self.method.anchored:
             with computing(self.dtype, device):
                 predicted = imagine(self.model, batch)
             observation = image_loss(predicted.float(), target, self._full(batch))
-            return observation, observation
-        text = drawn_instructions(self.instructions, len(batch.windows), self.steps, self.how.seed)
+            return observation, 0.0
         with computing(self.dtype, device):
             with torch.no_grad(), adapter.unused(self.model):
                 base = act(self.model, batch, text)
             output = imagine_and_act(self.model, batch, text)
         assert output.image is not None
         observation = image_loss(output.image.float(), target, self._full(batch))
-        return observation, observation + self.how.anchor * anchor_loss(output, base, batch.windows.counts > 0)
+        return observation, self.how.anchor * anchor_loss(output, base, batch.windows.counts > 0)
 
     def _stop_early(self) -> None:
         """Keep the best step so far; when it lies `early_stopping` steps back, return to it and stop."""
@@ -205,7 +216,7 @@ class Learner:
         """Go on from what `save` left in `folder`, as though this learner had taken those steps itself."""
         adapter.remove(self.model, NAME)
         adapter.load(self.model, NAME, folder)
-        state = torch.load(folder / _STATE_FILE, weights_only=True)
+        state = torch.load(folder / _STATE_FILE, weights_only=True, map_location=self.training.device)
         self.optimiser = self._optimiser()
         self.optimiser.load_state_dict(state["optimiser"])
         self.best, self.stopped = state["best"], snapshot.stopped
@@ -222,3 +233,8 @@ class Learner:
     def _full(self, batch: ExploredBatch) -> torch.Tensor:
         """bool (B, K): the chunks that were executed in full."""
         return batch.windows.counts == self.model.config.actions_per_chunk
+
+
+def _share(counted: np.ndarray, part: np.ndarray) -> float:
+    """How much of what is `counted` (B, K) lies in the windows `part`."""
+    return float(counted[part].sum() / max(1, counted.sum()))
