@@ -12,13 +12,14 @@ from ray.tune.experiment import Trial
 from tests.fake_suite import SUITE
 from worldagen.arms import Arm, Measurement, Outcome
 from worldagen.config import load
-from worldagen.sweep.arm import Setting, run_arm, run_control
+from worldagen.sweep.arm import Setting, load_arm, run_arms, run_control
 from worldagen.sweep.confirmation import confirm
 from worldagen.sweep.halving import Halving
 from worldagen.sweep.plan import plan_unit, trials
 from worldagen.sweep.run import TrialEnd, gather
 from worldagen.sweep.trial import metrics
 from worldagen.ttt.explore import Explored
+from worldagen.ttt.learner import AdaptationError
 from worldagen.ttt.snapshot import Snapshot
 from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, PolicySpec
 
@@ -30,9 +31,11 @@ class SolvingPool:
     """A pool in which adapters solve every episode and the base none."""
 
     ran: list[EpisodeSpec] = field(default_factory=list)
+    calls: int = 0
 
     def run(self, specs: Sequence[EpisodeSpec], description: str = "") -> Iterator[EpisodeResult]:
         self.ran += specs
+        self.calls += 1
         for spec in specs:
             status: Any = "success" if spec.policy.adapter else "failure"
             yield EpisodeResult(spec=spec, status=status, steps=9, seconds={"simulate": 1.0})
@@ -40,13 +43,16 @@ class SolvingPool:
 
 @dataclass
 class Maker:
-    """Snapshots of an adaptation that gains `gain` of the base's error, drifts, and may stop early."""
+    """Snapshots of an adaptation that gains `gain` of the base's error, drifts, and may stop early or break."""
 
     gain: float = 0.1
     drift: float = 0.0
     stopped: int = 0
+    breaks: int = 99
 
     def snapshot(self, steps: int) -> Snapshot:
+        if steps >= self.breaks:
+            raise AdaptationError(f"the loss of step {self.breaks} is nan")
         adapted = replace(BASE, changed=BASE.changed - self.gain, arm_drift=self.drift, update_norm=1.0)
         loss, stopped = (0.1,) * steps, self.stopped if steps >= self.stopped else 0
         measurement = adapted if steps else BASE
@@ -82,15 +88,17 @@ def make_setting(folder: Path, *overrides: str) -> Setting:
     )
 
 
-def run(setting: Setting, pool: SolvingPool, maker: Maker) -> tuple[Arm, list[Arm]]:
-    """The control and the arms of the first trial."""
+def run(
+    setting: Setting, pool: SolvingPool, maker: Maker, rounds: Sequence[Sequence[int]] = ((1, 2, 4),)
+) -> tuple[Arm, list[Arm]]:
+    """The control and the arms of the first trial; each round's step counts are evaluated together."""
     anything: Any = maker
     shared: Any = pool
     control = run_control(setting, shared, anything)
     arms: list[Arm] = []
-    for steps in (1, 2, 4):
+    for counts in rounds:
         previous = arms[-1] if arms else None
-        arms.append(run_arm(setting, shared, trials(setting.config)[0], steps, anything, control, previous))
+        arms += run_arms(setting, shared, trials(setting.config)[0], counts, anything, control, previous)
     return control, arms
 
 
@@ -133,11 +141,31 @@ def test_without_the_rule_its_verdict_is_only_noted(tmp_path: Path) -> None:
     assert all(arm.accepted and not arm.acceptance for arm in accepted)
 
 
-def test_what_early_stopping_kept_is_evaluated_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [((1, 2, 4),), ((1,), (2,), (4,))])
+def test_what_early_stopping_kept_is_evaluated_once(tmp_path: Path, rounds: Sequence[Sequence[int]]) -> None:
     pool = SolvingPool()
-    _, (before, stopped, after) = run(make_setting(tmp_path), pool, Maker(stopped=2))
+    _, (before, stopped, after) = run(make_setting(tmp_path), pool, Maker(stopped=2), rounds)
     assert (before.stopped, stopped.stopped, after.stopped) == (0, 2, 2)
     assert len(pool.ran) == 3 * 4 and after.outcomes == stopped.outcomes and not after.seconds
+
+
+def test_step_counts_are_evaluated_together_or_one_by_one_alike(tmp_path: Path) -> None:
+    pools = SolvingPool(), SolvingPool()
+    together, one_by_one = (
+        run(make_setting(tmp_path / name), pool, Maker(), rounds)
+        for name, pool, rounds in (("a", pools[0], ((1, 2, 4),)), ("b", pools[1], ((1,), (2,), (4,))))
+    )
+    assert together == one_by_one and pools[0].ran == pools[1].ran
+    assert (pools[0].calls, pools[1].calls) == (2, 4), "the control, then all or each"
+
+
+def test_arms_before_the_adaptation_broke_are_kept(tmp_path: Path) -> None:
+    setting, pool = make_setting(tmp_path), SolvingPool()
+    arms: list[Arm] = []
+    with pytest.raises(AdaptationError, match="step 3"):
+        arms += run(setting, pool, Maker(breaks=3))[1]
+    first, second, third = (load_arm(setting, trials(setting.config)[0], steps) for steps in (1, 2, 4))
+    assert first and second and first.success_rate == second.success_rate == 1.0 and third is None
 
 
 def test_the_best_group_meets_the_control_on_fresh_episodes(tmp_path: Path) -> None:
@@ -158,10 +186,13 @@ def test_the_best_group_meets_the_control_on_fresh_episodes(tmp_path: Path) -> N
     assert confirm(make_setting(tmp_path), anything, arms) is None
 
 
-def test_asha_ends_the_worse_half_also_when_the_better_one_ended_before_a_restart(tmp_path: Path) -> None:
+def test_asha_ends_the_worse_half_also_when_the_better_one_ended_before_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     setting, pool = make_setting(tmp_path, "ttt.asha=drift"), SolvingPool()
     run(setting, pool, Maker(drift=0.1))
     first, second, *_ = trials(setting.config)
+    monkeypatch.setattr(Halving, "setting", setting, raising=False)
     ended: Any = SimpleNamespace(trial_id="1", status=Trial.TERMINATED, config=first._asdict())
     fresh: Any = SimpleNamespace(trial_id="2", status=Trial.PENDING, config=second._asdict())
     for drift, decision in ((0.05, "CONTINUE"), (0.2, "STOP")):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from worldagen.arms import Outcome
 from worldagen.config import Config, ConfigError
@@ -11,7 +12,7 @@ from worldagen.envs.suites import check_tasks, task_infos
 from worldagen.evaluation.drawn_chains import check_chains, drawn_chain_specs
 from worldagen.evaluation.protocols import find_protocol, protocol_specs
 from worldagen.rollout.pool import Pool
-from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
+from worldagen.types import EnvSpec, EpisodeResult, EpisodeSpec, PolicySpec
 
 
 def known_tasks(config: Config) -> tuple[str, ...]:
@@ -98,8 +99,18 @@ class Evaluation:
 
 def evaluate(pool: Pool, specs: Sequence[EpisodeSpec], description: str) -> Evaluation:
     """Run the episodes that the pool has not run yet, and gather all."""
-    results = {result.spec.key: result for result in pool.run(specs, description)}
+    (evaluation,) = evaluate_together(pool, [specs], description)
+    return evaluation
+
+
+def evaluate_together(pool: Pool, groups: Sequence[Sequence[EpisodeSpec]], description: str) -> list[Evaluation]:
+    """The same for several groups at once, so that the last episodes of one do not keep the others waiting."""
+    results = {result.spec.key: result for result in pool.run([*chain(*groups)], description)}
+    return [_gathered([results[spec.key] for spec in specs]) for specs in groups]
+
+
+def _gathered(results: Sequence[EpisodeResult]) -> Evaluation:
     seconds: Counter[str] = Counter()
-    for result in results.values():
+    for result in results:
         seconds.update(result.seconds)
-    return Evaluation(tuple(Outcome.of(results[spec.key]) for spec in specs), dict(seconds))
+    return Evaluation(tuple(Outcome.of(result) for result in results), dict(seconds))

@@ -1,16 +1,18 @@
-"""One arm of a sweep: adapt so many steps, measure the world model, run the evaluation episodes. Done once."""
+"""The arms of a sweep: adapt so many steps, measure the world model, run the evaluation episodes. Done once."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worldagen.arms import Arm, TrialKey
 from worldagen.config import Config, content_key
-from worldagen.evaluation.episodes import evaluate, evaluation_specs
+from worldagen.evaluation.episodes import Evaluation, evaluate, evaluate_together, evaluation_specs
 from worldagen.rollout.pool import Pool
 from worldagen.sweep.plan import Unit, step_counts, trials, way
 from worldagen.ttt.acceptance import verdict
 from worldagen.ttt.explore import Explored
 from worldagen.ttt.job import AdaptationJob, SnapshotMaker
+from worldagen.ttt.learner import AdaptationError
 from worldagen.ttt.snapshot import PREDICTIONS_FILE, Snapshot, read_snapshot
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
 
@@ -78,19 +80,35 @@ def run_control(setting: Setting, pool: Pool, maker: SnapshotMaker) -> Arm:
     return arm
 
 
-def run_arm(
-    setting: Setting, pool: Pool, trial: TrialKey, steps: int, maker: SnapshotMaker, control: Arm, previous: Arm | None
-) -> Arm:
-    """The arm of `trial` after `steps` steps, with whatever is missing of it made now.
+def run_arms(
+    setting: Setting,
+    pool: Pool,
+    trial: TrialKey,
+    counts: Sequence[int],
+    maker: SnapshotMaker,
+    control: Arm,
+    previous: Arm | None,
+) -> Iterator[Arm]:
+    """The arms of `trial` after each of `counts` steps, in their order, with whatever is missing of them made now:
+    first the adapters, then the episodes of all together.
 
-    `previous` is the arm of the step count before. What `maker` (of the same trial) and the pool raise passes through.
+    `previous` is the arm of the step count before. What the pool raises passes through; an AdaptationError of `maker`
+    (of the same trial) is raised after the arms before it.
     """
-    arm = load_arm(setting, trial, steps)
-    if arm is None:
-        arm = _judged(setting, _measured(setting, trial, maker.snapshot(steps)), control)
-        arm = _evaluated(setting, pool, arm, control, previous)
-        arm.save(_file(setting, trial, steps))
-    return arm
+    arms, broken = _adapted(setting, trial, counts, maker, control)
+    waiting = [arm for arm, before in zip(arms, [previous, *arms], strict=False) if not _known(arm, before)]
+    name = f"{trial.name}, {' '.join(str(arm.steps) for arm in waiting)} steps"
+    groups = [setting.specs(arm.adapter) for arm in waiting]
+    evaluations = evaluate_together(pool, groups, name) if groups else []
+    found = {arm.steps: evaluation for arm, evaluation in zip(waiting, evaluations, strict=True)}
+    for arm in arms:
+        if not arm.outcomes:
+            arm = _with_episodes(arm, found.get(arm.steps), control, previous)
+            arm.save(_file(setting, trial, arm.steps))
+        previous = arm
+        yield arm
+    if broken:
+        raise broken
 
 
 def load_arm(setting: Setting, trial: TrialKey, steps: int) -> Arm | None:
@@ -136,15 +154,34 @@ def _judged(setting: Setting, arm: Arm, control: Arm) -> Arm:
     return replace(arm, acceptance=reason, accepted=not reason if ttt.accept else None)
 
 
-def _evaluated(setting: Setting, pool: Pool, arm: Arm, control: Arm, previous: Arm | None) -> Arm:
-    """The arm with its episodes, which are run unless others were the very same: the control's where the adapter is
-    rejected, those of the step count before where early stopping had ended the adaptation by then."""
+def _adapted(
+    setting: Setting, trial: TrialKey, counts: Sequence[int], maker: SnapshotMaker, control: Arm
+) -> tuple[list[Arm], AdaptationError | None]:
+    """Up to where the adaptation broke: the arms that came to their end before, and the others without episodes."""
+    arms: list[Arm] = []
+    for steps in counts:
+        try:
+            finished = load_arm(setting, trial, steps)
+            arms.append(finished or _judged(setting, _measured(setting, trial, maker.snapshot(steps)), control))
+        except AdaptationError as error:
+            return arms, error
+    return arms, None
+
+
+def _known(arm: Arm, previous: Arm | None) -> bool:
+    """Whether the arm's episodes need not be run: they were, or others were the very same."""
+    return bool(arm.outcomes) or arm.accepted is False or (previous is not None and bool(previous.stopped))
+
+
+def _with_episodes(arm: Arm, own: Evaluation | None, control: Arm, previous: Arm | None) -> Arm:
+    """The arm with its own episodes; else with the control's where the adapter is rejected, or with those of the step
+    count before, by which early stopping had ended the adaptation."""
+    if own:
+        return replace(arm, outcomes=own.outcomes, seconds=own.seconds)
     if arm.accepted is False:
         return replace(arm, outcomes=control.outcomes)
-    if previous is not None and previous.stopped:
-        return replace(arm, outcomes=previous.outcomes)
-    evaluation = evaluate(pool, setting.specs(arm.adapter), arm.name)
-    return replace(arm, outcomes=evaluation.outcomes, seconds=evaluation.seconds)
+    assert previous is not None
+    return replace(arm, outcomes=previous.outcomes)
 
 
 def _file(setting: Setting, trial: TrialKey, steps: int) -> Path:

@@ -14,7 +14,7 @@ from ray.tune import PlacementGroupFactory
 from worldagen.arms import Arm, TrialKey
 from worldagen.config import Config
 from worldagen.rollout.pool import Pool
-from worldagen.sweep.arm import Setting, run_arm, run_control
+from worldagen.sweep.arm import Setting, run_arms, run_control
 from worldagen.ttt.job import SnapshotMaker
 from worldagen.ttt.learner import AdaptationError
 
@@ -23,7 +23,8 @@ ERROR = "error"
 
 
 def run_trial(params: Mapping[str, Any], *, setting: Setting, pool: Pool) -> None:
-    """Adapt as `params` (the fields of a TrialKey) say; after each step count, evaluate and report.
+    """Adapt as `params` (the fields of a TrialKey) say, evaluate each step count and report it: all step counts at
+    once, which keeps many simulators busy, or one after the other where ASHA decides between them.
 
     An adaptation that breaks would break again: its error is the last thing reported, and Tune does not repeat it. A
     process that dies Tune starts again, and it goes on from its last snapshot.
@@ -34,14 +35,15 @@ def run_trial(params: Mapping[str, Any], *, setting: Setting, pool: Pool) -> Non
     maker = SnapshotMaker(job)
     control = run_control(setting, pool, maker)
     tune.report({TIME_AXIS: 0, **metrics(control)})
-    arm: Arm | None = None
-    for steps in job.steps:
-        try:
-            arm = run_arm(setting, pool, trial, steps, maker, control, arm)
-        except AdaptationError as error:
-            tune.report({TIME_AXIS: steps, ERROR: str(error)})
-            return
-        tune.report({TIME_AXIS: steps, **metrics(arm)})
+    last: Arm | None = None
+    try:
+        for counts in [[steps] for steps in job.steps] if setting.config.ttt.asha else [job.steps]:
+            for arm in run_arms(setting, pool, trial, counts, maker, control, last):
+                tune.report({TIME_AXIS: arm.steps, **metrics(arm)})
+                last = arm
+    except AdaptationError as error:
+        taken = last.steps if last else 0
+        tune.report({TIME_AXIS: min(steps for steps in job.steps if steps > taken), ERROR: str(error)})
 
 
 def resources(config: Config) -> PlacementGroupFactory:
