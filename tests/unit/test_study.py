@@ -280,7 +280,13 @@ def test_pipeline_runs_every_setting_and_tells_what_failed(
 
 
 @pytest.mark.parametrize(
-    ("base", "name"), [("calvin", "study_calvin"), ("calvin", "study_small"), ("libero", "study_libero")]
+    ("base", "name"),
+    [
+        ("calvin", "study_calvin"),
+        ("calvin", "study_calvin_budgets"),
+        ("calvin", "study_small"),
+        ("libero", "study_libero"),
+    ],
 )
 def test_shipped_studies_can_be_run(base: str, name: str) -> None:
     configs = setting_configs(load([f"configs/{base}.yaml", f"configs/{name}.yaml"]))
