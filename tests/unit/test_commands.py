@@ -33,4 +33,4 @@ def test_commands_name_configurations_and_settings_that_exist(document: Path, mo
 
 def test_commands_are_found() -> None:
     assert len(commands(DOCUMENTS[0])) >= 12
-    assert ["--config", "configs/libero.yaml"] == commands(ROOT / "docs" / "study.md")[1][2:4]
+    assert commands(ROOT / "docs" / "study.md")[1][2:4] == ["--config", "configs/libero.yaml"]
