@@ -38,7 +38,8 @@ def run(config: Config) -> None:
     versions = {"base": ""}
     if config.evaluation.adapter:
         versions["adapted"] = keep(adapter, folder / ADAPTERS)
-    pool = Pool.start(config.pool, folder / "evaluation", start_servers(base, folder / ADAPTERS, config.inference))
+    servers = start_servers(base, folder / ADAPTERS, config.inference)
+    pool = Pool.start(config.pool, folder / "evaluation", servers, config.evaluation.retry_failed)
     outcomes = {}
     for name, version in versions.items():
         policy = PolicySpec(kind="learned", checkpoint=fingerprint, adapter=version)
@@ -93,9 +94,8 @@ def report(config: Config, env: EnvSpec, fingerprint: str, outcomes: dict[str, t
     for name, found in outcomes.items():
         lines += chain_table(name, found, length) if chains else table(name, found)
     if broken := sum(each.status in GAVE_UP for found in outcomes.values() for each in found):
-        lines.append(
-            f"{broken} episodes crashed or timed out and count as failures; pool.retry_failed=true tries them again"
-        )
+        lines.append(f"{broken} episodes crashed or timed out and count as failures")
+        lines.append("(evaluation.retry_failed=true in the same run_dir tries them again)")
     if "adapted" in outcomes:
         compare = length_difference if chains else success_difference
         lines.append(compare(outcomes["adapted"], outcomes["base"]))

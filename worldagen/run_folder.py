@@ -17,12 +17,14 @@ HARMLESS = (
     "inference.servers",
     "inference.max_wait_ms",
     "inference.gpus",
+    "ttt.windows_at_once",
+    "evaluation.retry_failed",
     "ttt.max_concurrent_trials",
     "tracking",
 )
 """Settings, or groups of them, that a resumed run may change: they decide where and how fast, not what comes out.
 
-More workers or other parts of a pretraining step change the weights by rounding only.
+More workers or other parts of a pretraining step, or of a TTT step, change the weights by rounding only.
 """
 SHARES = ("pool.worker_gpus", "ttt.gpus")
 """Shares of a GPU that may change, but not to none or from none: without one, other hardware draws the simulators'

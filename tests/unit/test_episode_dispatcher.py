@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -115,3 +116,19 @@ def test_workers_fit_where_a_node_has_all_that_they_need(monkeypatch):
     assert _workers_that_fit(PoolConfig(worker_gpus=0.25)) == 4
     assert _workers_that_fit(PoolConfig(worker_resources={"simulators": 1.0})) == 7 + 2
     assert _workers_that_fit(PoolConfig(worker_resources={"other": 1.0})) == 1, "which says what it waits for"
+
+
+def test_what_cannot_be_built_ends_the_runs_once_it_is_so_on_every_node(dispatcher):
+    hosts = [SimpleNamespace(node=node, unbuilt=False) for node in ("good", "bad")]
+    dispatcher.hosts = dict(enumerate(hosts))
+    env, (good, bad) = spec().env, hosts
+    assert not dispatcher._nowhere(bad, env), "the other node has not tried"
+    dispatcher.starting = {2: time.monotonic()}
+    assert not dispatcher._nowhere(good, env), "a third may be better"
+    dispatcher.starting = {2: time.monotonic() - 60}
+    assert dispatcher._nowhere(good, env), "nobody could ever build it"
+
+    dispatcher.unbuilt.clear()
+    dispatcher.built = {env}
+    assert [dispatcher._nowhere(host, env) for host in (bad, bad, bad, good)] == [False] * 4
+    assert dispatcher._nowhere(good, env), "twice on each node: PoolConfig(attempts=2)"

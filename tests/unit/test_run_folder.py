@@ -37,6 +37,8 @@ def test_the_same_configuration_may_enter_again(tmp_path: Path) -> None:
         "inference.servers=3",
         "ray_address=auto",
         "tracking.experiment=x",
+        "ttt.windows_at_once=5",
+        "evaluation.retry_failed=true",
     ],
 )
 def test_settings_that_change_no_result_may_differ(tmp_path: Path, harmless: str) -> None:

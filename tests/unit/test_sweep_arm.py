@@ -17,7 +17,7 @@ from worldagen.sweep.confirmation import confirm
 from worldagen.sweep.halving import Halving
 from worldagen.sweep.plan import plan_unit, trials
 from worldagen.sweep.run import TrialEnd, gather
-from worldagen.sweep.trial import metrics
+from worldagen.sweep.trial import metrics, run_trial
 from worldagen.ttt.explore import Explored
 from worldagen.ttt.learner import AdaptationError
 from worldagen.ttt.snapshot import Snapshot
@@ -166,6 +166,21 @@ def test_arms_before_the_adaptation_broke_are_kept(tmp_path: Path) -> None:
         arms += run(setting, pool, Maker(breaks=3))[1]
     first, second, third = (load_arm(setting, trials(setting.config)[0], steps) for steps in (1, 2, 4))
     assert first and second and first.success_rate == second.success_rate == 1.0 and third is None
+
+
+@pytest.mark.parametrize(("asha", "calls"), [([], 2), (["ttt.asha=drift"], 3)])
+def test_a_trial_reports_every_step_count_and_then_what_broke_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asha: list[str], calls: int
+) -> None:
+    setting, pool = make_setting(tmp_path, *asha), SolvingPool()
+    reported: list[dict[str, Any]] = []
+    monkeypatch.setattr("worldagen.sweep.trial.SnapshotMaker", lambda job: Maker(breaks=3))
+    monkeypatch.setattr("ray.tune.report", reported.append)
+    anything: Any = pool
+    run_trial(trials(setting.config)[0]._asdict(), setting=setting, pool=anything)
+    assert [report["ttt_steps"] for report in reported] == [0, 1, 2, 4]
+    assert [report.get("success_rate") for report in reported] == [0.0, 1.0, 1.0, None]
+    assert reported[-1]["error"] == "the loss of step 3 is nan" and pool.calls == calls
 
 
 def test_the_best_group_meets_the_control_on_fresh_episodes(tmp_path: Path) -> None:

@@ -199,8 +199,9 @@ PRETRAIN_FREE = (
 @dataclass
 class PoolConfig:
     workers: int = at_least_zero(0)
-    """Simulator actors; 0 means one per `worker_cpus` CPUs of the nodes that are up, more or fewer as nodes come and
-    go, and never makes an autoscaler add one. With a number Ray is asked for all of them, whatever is up."""
+    """Simulator actors; 0 means as many as the nodes that are up have room for (`worker_cpus` and the other resources
+    below), more or fewer as nodes come and go, and never makes an autoscaler add one. With a number Ray is asked for
+    all of them, whatever is up."""
     envs_per_worker: int = positive(1)
     """Simulators in each actor, each with its own episodes: while one waits for the policy, another moves."""
     worker_cpus: float = positive(1.0)
@@ -216,9 +217,6 @@ class PoolConfig:
     episode tried again."""
     heartbeat: float = positive(120.0)
     """Seconds without a control step (or the end of a reset) after which the same is done."""
-    retry_failed: bool = False
-    """Try episodes again that an earlier start of the same run folder gave up as crashed or timed out. Exploratory ones
-    only while no adapter has been learnt from the others."""
     memory_limit_gb: float = positive(4.0)
     """Resident memory above which a worker is replaced after its episode."""
 
@@ -338,6 +336,9 @@ class EvaluationConfig:
     group, and the acceptance rule's choice, with the control once more. 0: no confirmation."""
     confirm_first_init_state: int = at_least_zero(500)
     """Fresh initial states are taken from here upwards, and from those below where a task has too few."""
+    retry_failed: bool = False
+    """Try episodes again that an earlier start of the same run folder gave up as crashed or timed out
+    (pipelines/evaluate.py)."""
     adapter: str = ""
     """Adapter folder to evaluate beside the base model (pipelines/evaluate.py), e.g. `runs/a/adapters/0123456789ab`."""
     videos: int = at_least_zero(1)

@@ -10,6 +10,7 @@ import asyncio
 import copy
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,8 +36,9 @@ PATIENCE = 10.0
 IDLE_SECONDS = 120.0
 """A worker without work for this long is ended, so that others (training, say) can have its CPU."""
 START_WARNING_SECONDS = 30.0
+BACK_OFF = 2.0
 MOST_BACK_OFF = 60.0
-"""Longest wait in seconds before a worker that did not start is tried again while others are at work."""
+"""Seconds by which a slot waits longer after each worker in a row that did not start, or could build no simulator."""
 UPKEEP_SECONDS = 5.0
 """How often the pool looks whether the cluster has grown or shrunk, and reports its metrics."""
 ALONE_PATIENCE = 0.2
@@ -58,9 +60,10 @@ class _Run:
 class Dispatcher:
     """Async Ray actor. `Pool` is its handle; nothing else should call it."""
 
-    def __init__(self, config: PoolConfig, storage: Path, env_vars: dict[str, str]) -> None:
+    def __init__(self, config: PoolConfig, storage: Path, env_vars: dict[str, str], retry_failed: bool = False) -> None:
         self.config = config
         self.storage = storage
+        self.retry_failed = retry_failed
         self.servers: Sequence[Any] = ()
         self.env_vars = ONE_THREAD | IN_THREADS | env_vars
         self.queue = EpisodeQueue()
@@ -68,8 +71,14 @@ class Dispatcher:
         self.opening = asyncio.Lock()
         self.runs: dict[str, _Run] = {}
         self.stats = PoolStats()
+        self.starting: dict[int, float] = {}
+        """Since when each slot has waited for its worker to start."""
+        self.bad_starts = 0
+        """Workers that did not start since the last that did."""
+        self.unbuilt: Counter[str] = Counter()
+        """Simulators that could not be built, by node, since an episode last ended there."""
         self.built: set[EnvSpec] = set()
-        """Simulators that could be built, somewhere."""
+        """Simulators in which an episode has ended."""
         self.gave_up: set[str] = set()
         """Keys of the episodes that this process ended as crashed or timed out."""
         self.slots: dict[int, asyncio.Task[None]] = {}
@@ -162,7 +171,7 @@ class Dispatcher:
 
     def _complete(self, result: EpisodeResult) -> bool:
         """False when the log knows an episode whose recording somebody has deleted, or that is to be tried again."""
-        if result.status in GAVE_UP and self.config.retry_failed and result.spec.key not in self.gave_up:
+        if result.status in GAVE_UP and self.retry_failed and result.spec.key not in self.gave_up:
             return False
         return not result.trajectory or (self.storage / "trajectories" / result.trajectory).exists()
 
@@ -171,18 +180,21 @@ class Dispatcher:
         failures = 0
         while True:
             await self._wait_for_work()
+            await asyncio.sleep(min(MOST_BACK_OFF, failures * BACK_OFF))
             try:
+                self.starting[index] = time.monotonic()
                 host = await self._start_host(index)
             except RayError as error:
                 failures += 1
+                self.bad_starts += 1
+                del self.starting[index]
                 logger.warning("a simulator worker did not start: %s", error)
-                if failures >= self.config.attempts and not self.hosts:
+                if self.bad_starts >= self.config.attempts and not self.hosts and not self._starts():
                     self._end_runs(set(self.runs), RunError(f"simulator workers do not start: {error}"))
-                    failures = 0
-                elif self.hosts:  # it is this worker's node that is at fault
-                    await asyncio.sleep(min(MOST_BACK_OFF, 2.0**failures))
                 continue
-            failures = 0
+            finally:
+                self.starting.pop(index, None)
+            self.bad_starts = 0
             self.hosts[index] = host
             watch = asyncio.create_task(host.watch())
             try:
@@ -191,6 +203,11 @@ class Dispatcher:
                 watch.cancel()
                 del self.hosts[index]
                 host.close()
+            failures = failures + 1 if host.unbuilt else 0
+
+    def _starts(self) -> bool:
+        """Whether a worker may be about to start; one that has waited for long waits for what others use."""
+        return any(time.monotonic() - since < START_WARNING_SECONDS for since in self.starting.values())
 
     async def _start_host(self, index: int) -> Host:
         actor: Any = ray.remote(SimWorker)
@@ -264,16 +281,18 @@ class Dispatcher:
             self._died(ticket, outcome)
             return
         self.stats.peak_rss_mb = max(self.stats.peak_rss_mb, outcome.peak_rss_mb)
-        if isinstance(outcome.fatal, BuildError) and ticket.spec.env in self.built:
-            host.usable = False  # others can: something is wrong with this process or its node
+        if isinstance(outcome.fatal, BuildError) and not self._nowhere(host, ticket.spec.env):
+            logger.warning("%s; its worker is replaced", outcome.fatal)
+            host.usable, host.unbuilt = False, True
             self.stats.restarts += 1
-            self._failed(ticket, "crashed", str(outcome.fatal), str(outcome.fatal))
+            self._put_back(ticket)
         elif outcome.fatal:
             self._end_runs(self.queue.done(ticket), outcome.fatal)
         elif outcome.result is None:
             self._failed(ticket, "crashed", outcome.error, outcome.error.strip().splitlines()[-1])
         else:
             self.built.add(ticket.spec.env)
+            self.unbuilt.pop(host.node, None)
             self._finish(ticket, outcome.result)
         if outcome.peak_rss_mb > self.config.memory_limit_gb * 1024 and host.usable:
             logger.warning(
@@ -283,6 +302,14 @@ class Dispatcher:
             )
             self.stats.restarts += 1
             host.usable = False
+
+    def _nowhere(self, host: Host, env: EnvSpec) -> bool:
+        """Count a simulator that `host` could not build. Whether it is so wherever there are workers: at once if it
+        never was built, a few times in a row if it was."""
+        self.unbuilt[host.node] += 1
+        limit = self.config.attempts if env in self.built else 1
+        nodes = {each.node for each in self.hosts.values()}
+        return not self._starts() and all(self.unbuilt[node] >= limit for node in nodes)
 
     def _died(self, ticket: Ticket, failure: Failure) -> None:
         """An episode whose process is gone: counted against it only if nothing else can have been the cause."""

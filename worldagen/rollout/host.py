@@ -1,6 +1,7 @@
 """A simulator process as the dispatcher sees it: what it is busy with, whether it lives, and who is to blame if not."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from worldagen.config import PoolConfig
 from worldagen.rollout.lane import Attempt
 from worldagen.rollout.queue import Ticket
 from worldagen.types import Status
+
+logger = logging.getLogger(__name__)
 
 _DEATH = "its process died: killed, out of memory or a segmentation fault"
 _NEIGHBOUR = "another episode of its process had to be stopped"
@@ -37,6 +40,8 @@ class Host:
         self.config = config
         self.busy: dict[int, Ticket] = {}
         self.usable = True
+        self.unbuilt = False
+        """Whether it could not build a simulator."""
         self.over = False
         self._verdicts: dict[int, Failure] = {}
 
@@ -75,6 +80,8 @@ class Host:
                     self._hung(f"its simulator has not moved for {limit:g} s (pool.heartbeat)", hung)
                 elif late := {lane for lane in self.busy if paces[lane].spent > deadline}:
                     self._hung(f"exceeded the deadline of {deadline:g} s (pool.episode_deadline)", late)
+                elif waits := [paces[lane].waits for lane in self.busy if paces[lane].waits > limit]:
+                    logger.warning("an episode has waited %.0f s for the inference server's answer", max(waits))
 
     def close(self) -> None:
         self.usable, self.over = False, True

@@ -50,6 +50,8 @@ class Pace:
     """Seconds since the simulator last moved."""
     spent: float
     """Seconds since the episode began."""
+    waits: float
+    """Seconds since it last asked the policy, which has not answered."""
 
 
 class Lane:
@@ -71,11 +73,14 @@ class Lane:
         """Since when somebody has waited for it."""
         self.spent = 0.0
         """Seconds that the episode at hand took before that, those not counted in which it waited for the policy."""
+        self.asked: float | None = None
+        """When the policy was asked; None while it need not answer."""
 
     def pace(self) -> Pace:
         """How the episode at hand fares; nothing while the lane is idle."""
-        now, moved, woke = time.monotonic(), self.moved, self.woke
-        return Pace(0.0 if moved is None else now - moved, self.spent + (0.0 if woke is None else now - woke))
+        now = time.monotonic()
+        moved, woke, asked = (now if since is None else since for since in (self.moved, self.woke, self.asked))
+        return Pace(stalled=now - moved, spent=self.spent + now - woke, waits=now - asked)
 
     def run(self, spec: EpisodeSpec) -> Attempt:
         """One try at `spec`. After whatever the simulator raises, the next episode gets a new simulator."""
@@ -99,7 +104,7 @@ class Lane:
             return Attempt(None, error=error_text, peak_rss_mb=peak_rss_mb())
         finally:
             self.rests()
-            self.spent = 0.0
+            self.spent, self.asked = 0.0, None
 
     def moves(self) -> None:
         """The simulator has moved."""
@@ -109,9 +114,9 @@ class Lane:
 
     def rests(self) -> None:
         """Nobody waits for the simulator now."""
-        if self.woke:
-            self.spent += time.monotonic() - self.woke
-        self.moved = self.woke = None
+        woke, self.moved, self.woke = self.woke, None, None  # first, so that `pace` never counts a stretch twice
+        if woke is not None:
+            self.spent += time.monotonic() - woke
         self.watchdog.rests(self)
 
     def _waiting(self) -> Model:
@@ -122,11 +127,13 @@ class Lane:
             self._drop_env()
             try:
                 self.env, self.env_spec = make_env(spec), spec
-            except WorldagenError:
-                raise
             except Exception as error:
-                where = f"on {platform.node()}"
-                raise BuildError(f"the simulator of suite {spec.suite!r} cannot be built {where}: {error}") from error
+                told = (
+                    ""
+                    if isinstance(error, WorldagenError)
+                    else f"the simulator of suite {spec.suite!r} cannot be built: "
+                )
+                raise BuildError(f"{told}{error} (on {platform.node()})") from error
         return self.env
 
     def _drop_env(self) -> None:
@@ -183,6 +190,8 @@ class _Waiting:
 
     def decide(self, request: DecisionRequest) -> Decision:
         self._lane.rests()
+        self._lane.asked = time.monotonic()
         decision = self._model.decide(request)
+        self._lane.asked = None
         self._lane.moves()
         return decision

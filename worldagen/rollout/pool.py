@@ -50,17 +50,19 @@ class Pool:
     """Inference servers, for learned policies."""
 
     @classmethod
-    def start(cls, config: PoolConfig, storage: Path | str, servers: Sequence[Any] = ()) -> "Pool":
+    def start(
+        cls, config: PoolConfig, storage: Path | str, servers: Sequence[Any] = (), retry_failed: bool = False
+    ) -> "Pool":
         """Start a pool that keeps its episode log and recordings in `storage` (which every node must see).
 
-        Workers start with the first run. Raises LogError for a log that is damaged or in use, OSError for a folder that
-        cannot be written.
+        With `retry_failed`, episodes that the log knows as crashed or timed out are tried again. Workers start with the
+        first run. Raises LogError for a log that is damaged or in use, OSError for a folder that cannot be written.
         """
         storage = Path(storage).absolute()
         env_vars = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         dispatcher: Any = ray.remote(Dispatcher)
         light = dispatcher.options(num_cpus=0, max_restarts=-1, max_concurrency=1000)
-        pool = cls(light.remote(config, storage, env_vars), storage, tuple(servers))
+        pool = cls(light.remote(config, storage, env_vars, retry_failed), storage, tuple(servers))
         _call(pool.actor.open, pool.servers)
         return pool
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from worldagen.envs.watchdog import Watchdog
 from worldagen.models.decision import Decision, DecisionRequest
@@ -16,6 +16,9 @@ from worldagen.rollout.errors import PolicyError
 from worldagen.rollout.lane import Attempt, Lane, Pace
 from worldagen.rollout.policies import Model
 from worldagen.types import EpisodeSpec
+
+PATIENCE = 3600.0
+"""Seconds after which an inference server that lives and does not answer ends the run."""
 
 
 class SimWorker:
@@ -63,8 +66,10 @@ class RemoteModel:
 
     def _ask(self, method: str, *arguments: object) -> Any:
         try:
-            return ray.get(getattr(self.server, method).remote(*arguments))
+            return ray.get(getattr(self.server, method).remote(*arguments), timeout=PATIENCE)
         except RayTaskError as error:
             raise PolicyError(f"the inference server cannot answer: {error.cause}") from error.cause
+        except GetTimeoutError as error:
+            raise PolicyError(f"the inference server has not answered for {PATIENCE / 60:.0f} minutes") from error
         except RayError as error:
             raise PolicyError(f"the inference server is gone and does not come back: {error}") from error

@@ -48,9 +48,10 @@ def run_sweep(
     would break again. Whatever else fails is raised.
     """
     base = checkpoint.fingerprint(checkpoint_dir)
+    _tell_of_adapters(config)
     servers = start_servers(checkpoint_dir, folder / "adapters", config.inference)
     try:
-        with _pool(_exploring(config, folder), folder / "exploration", servers) as pool:
+        with _pool(config, folder / "exploration", servers) as pool:
             training, heldout = exploration_specs(config, env, unit.tasks, unit.instructions, unit.init_states, base)
             explored = explore(pool, training, heldout)
             _log_pool(tracked, pool, "exploration")
@@ -76,6 +77,15 @@ def run_sweep(
     finally:
         for server in servers:
             ray.kill(server)
+
+
+def _tell_of_adapters(config: Config) -> None:
+    at_once, kept = config.ttt.max_concurrent_trials * len(step_counts(config)), config.inference.max_adapters
+    if at_once > kept:
+        print(
+            f"up to {at_once} adapters are evaluated at a time, of which an inference server keeps {kept} loaded "
+            "(inference.max_adapters); the others it will read again and again"
+        )
 
 
 def measure_control(setting: Setting, pool: Pool) -> Arm:
@@ -211,12 +221,6 @@ def _log_pool(tracked: TrackedSweep, pool: Pool, name: str) -> None:
     """What the pool and its servers did, in the parent run."""
     metrics = {f"{name}/{key}": value for key, value in pool.metrics().items()}
     log_metrics(tracked, tracked.run_id, metrics, step=0)
-
-
-def _exploring(config: Config, folder: Path) -> Config:
-    """Once an adapter has learnt from what was explored, that stays as it is."""
-    again = config.pool.retry_failed and not any((folder / "adapters").glob("*"))
-    return replace(config, pool=replace(config.pool, retry_failed=again))
 
 
 @contextmanager

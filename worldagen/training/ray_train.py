@@ -72,9 +72,8 @@ def _log_record(sweep: TrackedSweep, run_id: str, picture: Path, record: Record)
     log_picture(sweep, run_id, "predictions", picture, step)
 
 
-PATIENCE = 24 * 3600
-"""Seconds that a worker waits for the others: the first one may encode hours of frames (`pretrain.cache_vision`). One
-that dies is noticed by Ray at once."""
+ENCODING_SECONDS = 24 * 3600
+"""Longest that workers wait for the first one to encode the frames (`pretrain.cache_vision`)."""
 
 
 class _Trainer(TorchTrainer):
@@ -111,7 +110,7 @@ def _trainer(run: Plan, log: Log) -> TorchTrainer:
             num_workers=settings.workers, use_gpu=settings.gpu, resources_per_worker=_resources(run.config)
         ),
         run_config=run_config,
-        torch_config=TorchConfig(timeout_s=PATIENCE),
+        torch_config=TorchConfig(timeout_s=ENCODING_SECONDS) if settings.cache_vision else None,
     )
 
 
