@@ -8,9 +8,8 @@ import sys
 
 from worldagen.cli import main
 from worldagen.config import Config, run_path
-from worldagen.study.page import write_study
+from worldagen.study.page import write_folder
 from worldagen.study.plan import setting_configs
-from worldagen.study.summary import load_study, summarise
 from worldagen.sweep.complete import complete_sweep
 from worldagen.sweep.forecast import describe
 from worldagen.sweep.plan import given_checkpoint, plan_unit
@@ -21,22 +20,13 @@ def run(config: Config) -> None:
     configs = setting_configs(config)
     for each in configs.values():
         plan_unit(each)
-    failed = []
+    failed, command = [], f"python {' '.join(sys.argv)}"
     for number, (name, each) in enumerate(configs.items(), start=1):
         print(f"setting {name}, {number} of {len(configs)}")
         failed += [f"  {name}: {arm.name}: {arm.error}" for arm in complete_sweep(each).failed]
-        print(f"study: {write(config, list(configs))}")
+        print(f"study: {write_folder(run_path(config), list(configs), command)}")
     if failed:
         sys.exit("\n".join([f"error: {len(failed)} arms failed; the study shows the others", *failed]))
-
-
-def write(config: Config, names: list[str]) -> str:
-    """The page about those settings that have results; its path."""
-    folder = run_path(config)
-    results = load_study(folder, names)
-    waiting = [name for name in names if name not in results]
-    command = f"python {' '.join(sys.argv)}"
-    return str(write_study(summarise(folder.name, results), folder, waiting=waiting, command=command))
 
 
 def describe_study(config: Config) -> str:

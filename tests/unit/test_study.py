@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from synthetic_results import make_results
 
+from pipelines import report
 from pipelines import study as pipeline
 from worldagen.config import Config, ConfigError, StudyConfig, TTTConfig, load
 from worldagen.envs.suites import configured_shifts
 from worldagen.report import figures
 from worldagen.results import SweepResults
 from worldagen.study.document import Document, Section, Table, to_markdown
-from worldagen.study.page import to_html, write_study
+from worldagen.study.page import to_html, write_folder, write_study
 from worldagen.study.plan import setting_configs
 from worldagen.study.sections import document
 from worldagen.study.summary import Study, summarise
@@ -253,10 +254,17 @@ def test_cells_cannot_break_the_table() -> None:
     assert "&lt;b&gt;" in to_html(made)
 
 
-def test_pipeline_writes_what_there_is(results: dict[str, SweepResults], tmp_path: Path) -> None:
+def test_a_study_is_written_again_from_what_there_is(
+    results: dict[str, SweepResults], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert write_folder(tmp_path, ["unshifted", "camera_half"]) is None
     results["unshifted"].save(tmp_path / "unshifted" / "results.json")
-    path = pipeline.write(Config(run_dir=str(tmp_path)), ["unshifted", "camera_half"])
-    assert "No results yet of camera_half" in Path(path).read_text()
+    report.run(Config(run_dir=str(tmp_path)))
+    page = Path(capsys.readouterr().out.strip())
+    assert page == tmp_path / "index.html" and "No results yet" not in page.read_text()
+    settings = {"unshifted": {}, "camera_half": {"env": {"shifts": {"camera": 0.5}}}}
+    report.run(Config(run_dir=str(tmp_path), study=StudyConfig(settings=settings)))
+    assert "No results yet of camera_half" in page.read_text()
 
 
 def test_pipeline_runs_every_setting_and_tells_what_failed(

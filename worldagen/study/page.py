@@ -1,6 +1,6 @@
 """Writes a study: one HTML page that carries everything it shows, and the same as Markdown with its pictures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from worldagen.report.page import templates
 from worldagen.study import figures
 from worldagen.study.document import Document, Plot, Table, to_markdown
 from worldagen.study.sections import document
-from worldagen.study.summary import Study
+from worldagen.study.summary import Study, load_study, summarise
 
 
 def write_study(study: Study, folder: Path, *, waiting: Iterable[str] = (), command: str = "") -> Path:
@@ -28,6 +28,13 @@ def write_study(study: Study, folder: Path, *, waiting: Iterable[str] = (), comm
     write_text(folder / "study.md", to_markdown(made))
     write_text(folder / "index.html", to_html(made))
     return folder / "index.html"
+
+
+def write_folder(folder: Path, names: Sequence[str], command: str = "") -> Path | None:
+    """The study of those settings `names` that have results in `folder`, written there; None if none has any."""
+    results = load_study(folder, names)
+    waiting = [name for name in names if name not in results]
+    return write_study(summarise(folder.name, results), folder, waiting=waiting, command=command) if results else None
 
 
 def draw(study: Study) -> dict[str, Picture]:

@@ -1,6 +1,6 @@
 """What the sweeps of a study say together: confirmations corrected for each other, and all as one comparison."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -183,7 +183,7 @@ def _over_settings(own: list[tuple[Findings, Finding]]) -> PairedDifference:
     )
 
 
-def load_study(folder: Path, names: list[str]) -> dict[str, SweepResults]:
+def load_study(folder: Path, names: Sequence[str]) -> dict[str, SweepResults]:
     """The results of those settings that have any."""
     files = {name: folder / name / "results.json" for name in names}
     return {name: SweepResults.load(file) for name, file in files.items() if file.exists()}
