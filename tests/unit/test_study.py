@@ -13,6 +13,7 @@ from worldagen.envs.suites import configured_shifts
 from worldagen.report import figures
 from worldagen.results import SweepResults
 from worldagen.study.document import Document, Section, Table, to_markdown
+from worldagen.study.margins import margins
 from worldagen.study.page import to_html, write_folder, write_study
 from worldagen.study.plan import setting_configs
 from worldagen.study.sections import document
@@ -144,6 +145,32 @@ def test_budgets_are_compared_over_all_settings(study: Study) -> None:
     assert worst.difference.p_corrected > worst.difference.p
     made = document(study, {}, [], "python pipelines/study.py")
     assert row(made, "Budgets over all settings", worst.name)[1].startswith("−40.0 [")
+
+
+def test_each_choice_is_averaged_over_the_others(study: Study) -> None:
+    found = {each.name: each for each in margins(study)}
+    assert list(found) == [
+        "plain", "anchored", "lr 0.0003", "lr 0.003", "4 steps", "16 steps", "64 steps"
+    ], "one rank and one exploration are no choice"  # fmt: skip
+    for name, each in found.items():
+        own = [budget for budget in study.budgets if name in budget.name.split(", ")]
+        assert own and [len(budgets) for budgets in each.found] == [len(own)] * 3
+        assert each.difference.value == pytest.approx(sum(budget.difference.value for budget in own) / len(own))
+        assert each.error_change == pytest.approx(sum(budget.error_change for budget in own) / len(own))
+        assert sum(each.by_setting) / 3 == pytest.approx(each.difference.value)
+    assert found["64 steps"].difference.value < found["4 steps"].difference.value
+    cells = row(document(study, {}, [], ""), "What each choice does", "64 steps")
+    assert len(cells) == 5 + 3 and cells[1].startswith("−")
+
+
+def test_many_budgets_are_not_all_listed(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worldagen.study.sections.MOST", 10)
+    made = document(study, {}, [], "")
+    (section,) = (each for each in made.sections if each.title.startswith("Budgets over"))
+    (table,) = (part for part in section.parts if isinstance(part, Table))
+    worst = min(study.budgets, key=lambda each: each.difference.value)
+    assert len(table.rows) == 10 and worst.name in [cells[0] for cells in table.rows]
+    assert "Holm over the 11 budgets" in table.note and "the 5 highest and the 5 lowest" in table.note
 
 
 def test_findings_tell_gains_and_harms_alike(study: Study) -> None:

@@ -10,10 +10,13 @@ from worldagen.report.findings import Finding, method_name, steps
 from worldagen.report.rule import TOLERATED, mean_difference, predictors, record, within
 from worldagen.report.words import correlation, interval, p_value
 from worldagen.study.document import Document, Plot, Section, Table
+from worldagen.study.margins import margins
 from worldagen.study.summary import SettingFindings, Study
 from worldagen.study.words import fine, percent, sentences
 
 NONE = "–"
+MOST, FEW = 40, 5
+"""Budgets over all settings: with more than MOST only the FEW highest and lowest are listed."""
 LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1, math.inf)
 """Limits on drift that are compared."""
 
@@ -22,7 +25,7 @@ def document(study: Study, pictures: Mapping[str, Picture], waiting: Iterable[st
     """The whole study in words, tables and pictures. `waiting` are settings that have no results yet."""
     missing = [f"No results yet of {', '.join(waiting)}."] if (waiting := list(waiting)) else []
     makers: list[Callable[[Study, Mapping[str, Picture]], Section | None]] = [
-        _what, _confirmation, _budgets, _search, _world_model, _prediction, _rule, _single
+        _what, _confirmation, _margins, _budgets, _search, _world_model, _prediction, _rule, _single
     ]  # fmt: skip
     return Document(
         title=f"Study {study.name}: does test-time training help?",
@@ -126,9 +129,37 @@ def _search(study: Study, pictures: Mapping[str, Picture]) -> Section:
     return Section("Which methods and budgets gain, which harm", (*_plot("success", pictures), table))
 
 
+def _margins(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
+    rows = tuple(
+        (
+            each.name,
+            _tenths(each.difference),
+            percent(each.error_change),
+            f"{each.drift:.3f}",
+            f"{100 * each.accepted:.0f} %",
+            *(fine(value) for value in each.by_setting),
+        )
+        for each in margins(study)
+    )
+    if not rows:
+        return None
+    header = (
+        "", "points to the control", "held-out error", "drift", "rule accepts", *(each.name for each in study.settings)
+    )  # fmt: skip
+    note = (
+        f"Averages over those of the {len(study.budgets)} budgets evaluated in every setting that have what the row "
+        f"says. Their intervals draw the {study.budgets[0].difference.episodes} initial states of the search and are not "
+        "corrected. On the right the points of each setting."
+    )
+    return Section("What each choice does, averaged over the others", (Table(header, rows, note),))
+
+
 def _budgets(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
     if not study.budgets:
         return None
+    ranked = sorted(study.budgets, key=lambda each: each.difference.value)
+    shown = ranked[:FEW] + ranked[-FEW:] if len(ranked) > MOST else ranked
+    left_out = f" Of these the {FEW} highest and the {FEW} lowest are shown." if len(ranked) > MOST else ""
     rows = tuple(
         (
             each.name,
@@ -140,13 +171,20 @@ def _budgets(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
             f"{sum(found.accepted for found in each.found)} of {len(each.found)}",
         )
         for each in study.budgets
+        if each in shown
     )
     header = ("budget", "points to the control", "gained, lost", "p, Holm", "held-out error", "drift", "rule accepts")
+    telling = can_tell(study.budgets[0].difference, len(study.budgets))
     note = (
         f"Each over the {study.budgets[0].difference.episodes} initial states of the search, averaged over the "
-        f"{len(study.settings)} settings: gained, lost are states whose average rose, fell. Holm over the {len(rows)} "
-        "budgets"
-        + ("." if can_tell(study.budgets[0].difference, len(rows)) else ", which so few states can never pass.")
+        f"{len(study.settings)} settings: gained, lost are states whose average rose, fell. Holm over the "
+        f"{len(study.budgets)} budgets"
+        + (
+            "."
+            if can_tell(study.budgets[0].difference, len(study.budgets))
+            else ", which so few states can never pass."
+        )
+        + left_out
         + " What holds on average may not hold in each setting."
     )
     return Section("Budgets over all settings", (Table(header, rows, note),))
