@@ -148,8 +148,8 @@ def _margins(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
     )  # fmt: skip
     note = (
         f"Averages over those of the {len(study.budgets)} budgets evaluated in every setting that have what the row "
-        f"says. Their intervals draw the {study.budgets[0].difference.episodes} initial states of the search and are not "
-        "corrected. On the right the points of each setting."
+        f"says. Their intervals draw the {study.budgets[0].difference.episodes} initial states of the search and are "
+        "not corrected. On the right the points of each setting."
     )
     return Section("What each choice does, averaged over the others", (Table(header, rows, note),))
 
@@ -178,14 +178,8 @@ def _budgets(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
     note = (
         f"Each over the {study.budgets[0].difference.episodes} initial states of the search, averaged over the "
         f"{len(study.settings)} settings: gained, lost are states whose average rose, fell. Holm over the "
-        f"{len(study.budgets)} budgets"
-        + (
-            "."
-            if can_tell(study.budgets[0].difference, len(study.budgets))
-            else ", which so few states can never pass."
-        )
-        + left_out
-        + " What holds on average may not hold in each setting."
+        f"{len(study.budgets)} budgets{'' if telling else ', which so few states can never pass'}.{left_out} What holds "
+        "on average may not hold in each setting."
     )
     return Section("Budgets over all settings", (Table(header, rows, note),))
 
