@@ -178,8 +178,8 @@ def _budgets(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
     note = (
         f"Each over the {study.budgets[0].difference.episodes} initial states of the search, averaged over the "
         f"{len(study.settings)} settings: gained, lost are states whose average rose, fell. Holm over the "
-        f"{len(study.budgets)} budgets{'' if telling else ', which so few states can never pass'}.{left_out} What holds "
-        "on average may not hold in each setting."
+        f"{len(study.budgets)} budgets{'' if telling else ', which so few states can never pass'}.{left_out} What "
+        "holds on average may not hold in each setting."
     )
     return Section("Budgets over all settings", (Table(header, rows, note),))
 
