@@ -97,9 +97,8 @@ def run_arms(
     """
     arms, broken = _adapted(setting, trial, counts, maker, control)
     waiting = [arm for arm, before in zip(arms, [previous, *arms], strict=False) if not _known(arm, before)]
-    name = f"{trial.name}, {' '.join(str(arm.steps) for arm in waiting)} steps"
     groups = [setting.specs(arm.adapter) for arm in waiting]
-    evaluations = evaluate_together(pool, groups, name) if groups else []
+    evaluations = evaluate_together(pool, groups, _title(waiting)) if waiting else []
     found = {arm.steps: evaluation for arm, evaluation in zip(waiting, evaluations, strict=True)}
     for arm in arms:
         if not arm.outcomes:
@@ -166,6 +165,12 @@ def _adapted(
         except AdaptationError as error:
             return arms, error
     return arms, None
+
+
+def _title(arms: Sequence[Arm]) -> str:
+    if len(arms) == 1:
+        return arms[0].name
+    return f"{arms[0].trial.name}, {arms[0].steps} to {arms[-1].steps} steps"
 
 
 def _known(arm: Arm, previous: Arm | None) -> bool:
