@@ -8,9 +8,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
 from worldagen.report.findings import Finding, Findings, method_name
-from worldagen.report.panels import WIDE, Label, legend
+from worldagen.report.panels import WIDE, Label, in_points, legend
 from worldagen.report.theme import Theme
-from worldagen.report.words import points
 
 _MARKERS = "osD^vP"
 
@@ -100,7 +99,7 @@ def tradeoff(sweeps: list[Findings], theme: Theme) -> Figure:
         axes.axhline(0, color=theme.text, linewidth=1)
         axes.grid(axis="x")
     left.axvline(0, color=theme.text, linewidth=1)
-    left.yaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value)))
+    in_points(left.yaxis)
     left.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     left.set_ylabel("points of success")
     left.set_xlabel("change of the held-out world-model error")

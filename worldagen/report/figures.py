@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from worldagen.report.budgets import budget_curves, tradeoff
 from worldagen.report.findings import Finding, Findings
-from worldagen.report.panels import SIZE, WIDE, Panel, Series, over_steps, panels
+from worldagen.report.panels import SIZE, WIDE, Panel, Series, in_points, over_steps, panels
 from worldagen.report.theme import DARK, LIGHT, Theme, drawing
-from worldagen.report.words import points
 
 DPI = 200
 SHOWN_TRANSITIONS = 4
@@ -116,7 +115,7 @@ def difference(findings: Findings, theme: Theme) -> Figure:
     axes.set_yticks(range(rows), [findings.name(each) for each in shown], color=theme.text)
     axes.set_ylim(rows - 0.4, -0.6)
     axes.set_xlim(-1.08 * reach, 1.08 * reach)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value)))
+    in_points(axes.xaxis)
     axes.grid(axis="x")
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)

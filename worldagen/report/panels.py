@@ -8,17 +8,30 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from worldagen.report.findings import Finding, Findings, method_name
 from worldagen.report.theme import Theme
+from worldagen.report.words import points
 
 SIZE = (5.4, 3.7)
 WIDE = 10.8
 _MARKERS = "osD^vP"
+
+
+def in_points(axis: Axis) -> None:
+    """Ticks of a difference of rates, at whole percentage points: at every 2.5 they would be labelled wrongly."""
+    axis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: points(value)))
+
+
+def in_percent(axis: Axis) -> None:
+    """Ticks of a share."""
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
 @dataclass(frozen=True)

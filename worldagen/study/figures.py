@@ -4,14 +4,14 @@ import math
 from collections.abc import Callable
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import NullFormatter
 
 from worldagen.report.budgets import looks
 from worldagen.report.findings import Finding, Findings, method_name
-from worldagen.report.panels import WIDE, Label, legend
+from worldagen.report.panels import WIDE, Label, in_percent, in_points, legend
 from worldagen.report.theme import Theme
-from worldagen.report.words import points
 from worldagen.study.summary import SettingFindings, Study
 
 CHOICE = "the rule's choice"
@@ -38,7 +38,7 @@ def confirmations(study: Study, theme: Theme) -> Figure:
         axes.plot(found.value, row, marker, markersize=8, markerfacecolor=fill, markeredgecolor=colour, mew=1.8)
     axes.set_yticks(range(len(rows)), [name for name, *_ in rows], color=theme.text)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: points(value)))
+    in_points(axes.xaxis)
     axes.grid(axis="x")
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("percentage points to the control, fresh initial states")
@@ -47,13 +47,12 @@ def confirmations(study: Study, theme: Theme) -> Figure:
 
 def success(study: Study, theme: Theme) -> Figure:
     """Change of success over TTT steps, a panel for each setting, a line for each way to adapt."""
-    return _multiples(study, theme, _difference, FuncFormatter(lambda value, _: points(value)), "points of success")
+    return _multiples(study, theme, _difference, in_points, "points of success")
 
 
 def error(study: Study, theme: Theme) -> Figure:
     """Relative change of the held-out error over TTT steps, likewise."""
-    formatter = PercentFormatter(1.0, decimals=0)
-    return _multiples(study, theme, lambda each: each.error_change, formatter, "change of the held-out error")
+    return _multiples(study, theme, lambda each: each.error_change, in_percent, "change of the held-out error")
 
 
 def _difference(finding: Finding) -> float:
@@ -61,7 +60,7 @@ def _difference(finding: Finding) -> float:
 
 
 def _multiples(
-    study: Study, theme: Theme, y: Callable[[Finding], float], formatter: FuncFormatter | PercentFormatter, ylabel: str
+    study: Study, theme: Theme, y: Callable[[Finding], float], ticks: Callable[[Axis], None], ylabel: str
 ) -> Figure:
     columns = min(_COLUMNS, len(study.settings))
     rows = math.ceil(len(study.settings) / columns)
@@ -74,7 +73,7 @@ def _multiples(
         else:
             axes.set_axis_off()
     _steps_axis(grid[0][0], study)
-    grid[0][0].yaxis.set_major_formatter(formatter)
+    ticks(grid[0][0].yaxis)
     figure.supxlabel("TTT steps", fontsize=11)
     figure.supylabel(ylabel, fontsize=11)
     legend(figure, {method_name(name): Label(0, look[0], marker=look[1]) for name, look in colours.items()})

@@ -31,7 +31,7 @@ def document(study: Study, pictures: Mapping[str, Picture], waiting: Iterable[st
         title=f"Study {study.name}: does test-time training help?",
         findings=(*missing, *sentences(study)),
         sections=tuple(section for make in makers if (section := make(study, pictures))),
-        origin=f"Written by `{command}`; the same command resumes an interrupted study and repeats nothing.",
+        origin=f"Written by `{command}`.",
     )
 
 
@@ -149,7 +149,8 @@ def _margins(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
     note = (
         f"Averages over those of the {len(study.budgets)} budgets evaluated in every setting that have what the row "
         f"says. Their intervals draw the {study.budgets[0].difference.episodes} initial states of the search and are "
-        "not corrected. On the right the points of each setting."
+        "not corrected; where few of these changed they are score intervals of as many wholly changed ones, too wide "
+        "rather than too narrow. On the right the points of each setting."
     )
     return Section("What each choice does, averaged over the others", (Table(header, rows, note),))
 
