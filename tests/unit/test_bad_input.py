@@ -56,6 +56,7 @@ def test_a_setting_that_does_not_exist_is_one_line_and_exit_code_2(answer, setti
         (["evaluation.episodes_per_task=51"], "has 50 initial states"),
         (["evaluation.protocol=calvin_oficial"], "did you mean 'calvin_official'?"),
         (["evaluation.protocol=calvin_official"], "run in calvin_d, not in env.suite=libero_goal"),
+        (["env.suite=libero_90"], "has none; name those that the policy was trained on"),
     ],
 )
 def test_an_evaluation_that_cannot_be_is_refused(answer, settings: list[str], words: str) -> None:
