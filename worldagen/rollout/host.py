@@ -44,6 +44,8 @@ class Host:
         """Whether it could not build a simulator."""
         self.over = False
         self._verdicts: dict[int, Failure] = {}
+        self._told = 0.0
+        """How long an episode had waited for the policy when that was last told."""
 
     async def attempt(self, lane: int, ticket: Ticket) -> Attempt | Failure:
         """One try at an episode."""
@@ -80,8 +82,14 @@ class Host:
                     self._hung(f"its simulator has not moved for {limit:g} s (pool.heartbeat)", hung)
                 elif late := {lane for lane in self.busy if paces[lane].spent > deadline}:
                     self._hung(f"exceeded the deadline of {deadline:g} s (pool.episode_deadline)", late)
-                elif waits := [paces[lane].waits for lane in self.busy if paces[lane].waits > limit]:
-                    logger.warning("an episode has waited %.0f s for the inference server's answer", max(waits))
+                self._tell_of_waiting(max((paces[lane].waits for lane in self.busy), default=0.0))
+
+    def _tell_of_waiting(self, seconds: float) -> None:
+        """Warn of a policy that does not answer, every `pool.heartbeat` seconds."""
+        self._told = min(self._told, seconds)
+        if seconds > self._told + self.config.heartbeat:
+            self._told = seconds
+            logger.warning("an episode has waited %.0f s for the inference server's answer", seconds)
 
     def close(self) -> None:
         self.usable, self.over = False, True
