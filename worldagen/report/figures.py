@@ -1,6 +1,7 @@
 """The figures of the report. Each function draws one from the findings; `draw` renders them for both page themes."""
 
 import io
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,8 @@ from worldagen.report.panels import SIZE, WIDE, Panel, Series, in_points, over_s
 from worldagen.report.theme import DARK, LIGHT, Theme, drawing
 
 DPI = 200
+logger = logging.getLogger(__name__)
+
 SHOWN_TRANSITIONS = 4
 FEW_DIFFERENCES, SHOWN_DIFFERENCES = 12, 32
 """Rows of the plot of differences: few are shown in the arms' own order, of very many only the best and the worst."""
@@ -47,7 +50,10 @@ def draw(findings: Findings, run_dir: Path) -> dict[str, Picture]:
         plots["tradeoff"] = partial(tradeoff, [findings])
     if any(each.arm.training_loss for each in findings.arms):
         plots["training_loss"] = partial(learning, findings)
-    if shown := _with_predictions(findings):
+    shown = _with_predictions(findings)
+    if gone := [path for _, path in shown if not (run_dir / path).exists()]:  # results kept without their adapters
+        logger.warning("no picture of predicted frames: %s is not in %s", gone[0], run_dir)
+    elif shown:
         plots["predictions"] = partial(predictions, shown, run_dir)
     return {name: picture(plot) for name, plot in plots.items()}
 
