@@ -28,7 +28,9 @@ from worldagen.models.tokens import GROUPS
 from worldagen.models.weights import fingerprint
 from worldagen.models.worldagen import WorldAgen
 
-TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+ATTENTION, MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
+PROJECTIONS = (*(f"self_attn.{name}" for name in ATTENTION), *(f"mlp.{name}" for name in MLP))
+"""What adapters wrap in each layer of the backbone."""
 FORMAT_VERSION = 2
 """2 added `layers` and `rows`; without them an adapter acts on all."""
 BASE = "__base__"
@@ -68,7 +70,7 @@ def add(
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # several adapters are intended
         torch.manual_seed(seed)
-        how = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(TARGETS), **where)  # type: ignore[arg-type]
+        how = LoraConfig(r=rank, lora_alpha=alpha, target_modules=[*ATTENTION, *MLP], **where)  # type: ignore[arg-type]
         model.backbone.add_adapter(how, name)
     if rows:
         for layer in _layers(model, name).values():
@@ -86,15 +88,20 @@ def use(model: WorldAgen, name: str | None) -> None:
 
 
 def _switch(model: WorldAgen, name: str | None) -> None:
+    # Not by peft's set_adapter and enable_adapters, which go through all adapters that are loaded: a server decides
+    # with another one at every request, and with 32 of them a switch then takes longer than the decision.
     for layer in _layers(model).values():
+        layer._disable_adapters = name is None
         if name is not None:
-            layer.set_adapter(name)
-        layer.enable_adapters(name is not None)
+            layer._active_adapter = [name]
+    if name is not None:
+        for parameter in parameters(model, name):
+            parameter.requires_grad_(True)
 
 
 def in_use(model: WorldAgen) -> str | None:
     """The adapter that the model runs with."""
-    layer = next((module for module in model.backbone.modules() if isinstance(module, LoraLayer)), None)
+    layer = next((layer for _, layer in _wrapped(model)), None)
     return None if layer is None or layer.disable_adapters else layer.active_adapters[0]
 
 
@@ -231,11 +238,13 @@ def _confine(model: WorldAgen) -> Callable[[Any, Any, torch.Tensor], torch.Tenso
 
 def _layers(model: WorldAgen, name: str | None = None) -> dict[str, Any]:
     """The wrapped projections; with `name`, those that this adapter acts in."""
-    return {
-        key: module
-        for key, module in model.backbone.named_modules()
-        if isinstance(module, LoraLayer) and (name is None or name in module.lora_A)
-    }
+    return {key: module for key, module in _wrapped(model) if name is None or name in module.lora_A}
+
+
+def _wrapped(model: WorldAgen) -> Iterator[tuple[str, Any]]:
+    for key in (f"layers.{layer}.{projection}" for layer in range(model.config.layers) for projection in PROJECTIONS):
+        if isinstance(module := model.backbone.get_submodule(key), LoraLayer):
+            yield key, module
 
 
 def _factors(layer: Any, name: str) -> tuple[torch.nn.Parameter, torch.nn.Parameter]:
