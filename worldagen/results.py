@@ -47,6 +47,8 @@ class Exploration:
     """Summed over the episodes: reset, simulate, render, wait."""
     coverage: Mapping[str, float] = field(default_factory=dict)
     """How much of what could be met was met, by name of the figure (see `ttt.explore`)."""
+    coverages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """The same for each size of exploration that was asked for."""
     mixture: Mapping[str, float] = field(default_factory=dict)
     """How the episodes were driven, and the weight of each way."""
 
@@ -112,7 +114,7 @@ class SweepResults:
         """The arms, one for each seed, of the group and step count of highest success rate.
 
         Ties go to the lower held-out error. A group of which a seed failed, was never run, or of which every seed was
-        rejected does not count; empty when none is left.
+        rejected does not count, nor one that leaves the policy as it is, bit for bit; empty when none is left.
         """
         return max(self._sound_groups(), key=_quality, default=())
 
@@ -127,7 +129,7 @@ class SweepResults:
         groups: dict[tuple[Group, int], list[Arm]] = {}
         for arm in self.arms:
             groups.setdefault((arm.group, arm.steps), []).append(arm)
-        return [tuple(group) for group in groups.values() if _sound(group)]
+        return [tuple(group) for group in groups.values() if _sound(group) and _moves_policy(group)]
 
     @property
     def best(self) -> Arm | None:
@@ -177,9 +179,15 @@ def _sound(group: Sequence[Arm]) -> bool:
     return run and any(arm.accepted is not False for arm in group)
 
 
-def _quality(group: Sequence[Arm]) -> tuple[float, float]:
-    """Success and negative held-out error of a sound group, averaged over its arms."""
-    return fmean(arm.success_rate for arm in group), -_error(group)
+def _moves_policy(group: Sequence[Arm]) -> bool:
+    """Whether the policy differs from the base's at all: `world_model_rows` leaves it as it is, to the last bit."""
+    measured = [arm.measurement for arm in group if arm.measurement]
+    return any(each.arm_drift or each.gripper_flips for each in measured)
+
+
+def _quality(group: Sequence[Arm]) -> tuple[int, float]:
+    """Solved episodes and negative held-out error of a sound group. Counts, for averages of rates round apart."""
+    return sum(outcome.success for arm in group for outcome in arm.outcomes), -_error(group)
 
 
 def _error(group: Sequence[Arm]) -> float:

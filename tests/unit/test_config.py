@@ -52,6 +52,16 @@ def test_preset_can_be_adjusted() -> None:
         ("explore.heldout_episodes=0", ["explore.heldout_episodes=0"]),
         ("explore.mixture={rndom: 1}", ["explore.mixture", "did you mean 'random'"]),
         ("explore.mixture={random: 0}", ["explore.mixture", "greater than 0"]),
+        ("explore={mixture: {noisy: 1}, noise: 0}", ["explore.mixture", "three times explore.noise"]),
+        ("ttt.learning_rate=[1e-4,", ["'ttt.learning_rate=[1e-4,'", "lists without spaces"]),
+        ("explore.mixture={policy:", ["explore.mixture", "in quotes"]),
+        ("ttt.steps=4,16,64", ["ttt.steps=[4,16,64]"]),
+        ("env.shifts={camera:0.5}", ["a space follows the colon", "env.shifts.camera=0.5"]),
+        ("ttt.lr=1e-3", ["did you mean 'ttt.learning_rate'"]),
+        ("evaluation.episodes=3", ["did you mean 'evaluation.episodes_per_task'"]),
+        ("ttt.gpus=-1", ["ttt.gpus=-1"]),
+        ("ttt.weight_decay=-1", ["ttt.weight_decay=-1"]),
+        ("inference.device=cuda", ["set inference.gpus=0.5"]),
         ("model.image_size=60", ["model.image_size=60", "model.patch_size=8"]),
         ("model.observation_queries=8", ["perfect square"]),
         ("pretrain.batch_size=0", ["pretrain.batch_size=0"]),
@@ -68,6 +78,10 @@ def test_bad_setting_is_refused_in_one_line(override: str, words: list[str]) -> 
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_nothing_is_an_empty_name() -> None:
+    assert load([], ["checkpoint=x", "checkpoint="]).checkpoint == ""
 
 
 def test_inference_on_a_gpu_needs_both_of_its_settings() -> None:

@@ -118,6 +118,12 @@ def test_an_exploding_adaptation_is_an_error(model: WorldAgen) -> None:
         learner.measure()
 
 
+def test_an_update_larger_than_the_weights_is_an_error_though_all_are_numbers(model: WorldAgen) -> None:
+    learner = make_learner(model, learning_rate=10.0)
+    with pytest.raises(AdaptationError, match=r"the weights that it changes \d.*it exploded"):
+        learner.advance(5)
+
+
 def test_predictions_show_the_same_transitions_for_every_adapter(model: WorldAgen) -> None:
     learner = make_learner(model)
     before = learner.predictions()

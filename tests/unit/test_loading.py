@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import traceback
 from collections.abc import Sequence
 
 import numpy as np
@@ -81,6 +82,8 @@ def test_a_reader_that_is_killed_ends_the_reading(windows: Readers) -> None:
     coming = read_ahead(steps_of(windows), range(100), 2, "cpu")
     next(coming)
     reader = next(iter(set(multiprocessing.active_children()) - before))
-    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid.*"):
+    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid.*") as ended:
         os.kill(reader.pid, signal.SIGKILL)
         list(coming)
+    # The traceback keeps the loader alive, and while it lives torch raises again at the end of any child process.
+    traceback.clear_frames(ended.tb)

@@ -188,9 +188,8 @@ def test_a_choice_of_the_rule_that_harms_on_fresh_states_counts_against_the_rule
     assert findings.chosen and findings.chosen.finding.verdict == "harm"
     assert [each.verdict for each in record(findings.compared).harmful] == ["harm"]
     control, rate = findings.chosen.control.value, findings.chosen.rate.value
-    assert headline(findings).endswith(
-        f"helps in none: on fresh initial states {100 * control:.0f} to {100 * rate:.0f} % at lr 0.0003, 4 steps"
-    )
+    shown = f"on fresh initial states {100 * control:.0f} to {100 * rate:.0f} % at lr 0.0003, 4 steps"
+    assert headline(findings).endswith(f"no gain can be told from noise: {shown}")
 
 
 def test_fresh_comparisons_are_corrected_for_each_other(tmp_path: Path) -> None:
@@ -276,6 +275,15 @@ def test_rejected_arms_are_the_base_model_and_no_comparison(tmp_path: Path) -> N
     assert f"kept the base model in {len(rejected)} of 6 arms" in " ".join(statements(findings))
 
 
+def test_a_rule_that_keeps_the_base_everywhere_is_the_headline(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False, failed=False)
+    kept = {"accepted": False, "acceptance": "the policy drifted by 0.2", "outcomes": results.control.outcomes}
+    arms = tuple(dataclasses.replace(arm, **kept) for arm in results.arms)  # type: ignore[arg-type]
+    words = bare_page(dataclasses.replace(results, arms=arms))
+    assert "The acceptance rule kept the base model in all 6 arms, so success is the control’s." in words
+    assert words.count("the base is kept: the policy drifted by 0.2") == 6
+
+
 def test_drift_predicts_harm_in_the_made_up_sweep(tmp_path: Path) -> None:
     many = {"methods": ("plain", "anchored"), "explorations": (6, 36)}
     found = predictors([judge(make_results(tmp_path, effect=-0.4, media=False, failed=False, **many))])
@@ -292,7 +300,7 @@ def test_exploration_is_told(html: str) -> None:
 def test_harm_is_the_headline(tmp_path: Path) -> None:
     findings = judge(make_results(tmp_path, effect=-0.5, media=False, failed=False))
     assert headline(findings).startswith("Adaptation harms the policy in")
-    assert "helps in none" in headline(findings)
+    assert "no gain can be told from noise" in headline(findings)
     assert any(sentence.startswith("No arm solved more episodes") for sentence in statements(findings))
 
 

@@ -11,13 +11,13 @@ from synthetic_results import make_results
 from worldagen.arms import Arm, CurvePoint, Group, Measurement, Outcome, ResultsError
 from worldagen.results import Confirmation, SweepResults
 
-MEASURED = Measurement(all=0.1, changed=0.2, copy_all=0.1, copy_changed=0.3, changed_fraction=0.5)
+MEASURED = Measurement(all=0.1, changed=0.2, copy_all=0.1, copy_changed=0.3, changed_fraction=0.5, arm_drift=0.01)
 
 
-def arm(successes: int, *, changed: float = 0.2, steps: int = 4, **settings: object) -> Arm:
+def arm(successes: int, *, of: int = 4, changed: float = 0.2, steps: int = 4, **settings: object) -> Arm:
     outcomes = tuple(
         Outcome(task="push", init_state=n, seed=n, status="success" if n < successes else "failure", steps=9)
-        for n in range(4)
+        for n in range(of)
     )
     given = {"method": "plain", "learning_rate": 1e-3, "rank": 8, "explored": 12, **settings}
     return Arm(steps=steps, outcomes=outcomes, measurement=replace(MEASURED, changed=changed), **given)  # type: ignore[arg-type]
@@ -71,6 +71,17 @@ def test_failed_ended_and_rejected_groups_are_never_the_best(results: SweepResul
     assert replace(results, arms=(*failed, *ended, *rejected)).best is None
     half = (arm(2, steps=32, seed=0, accepted=False), arm(2, steps=32, seed=1, accepted=True))
     assert replace(results, arms=(*failed, *half)).best_group == half
+    unmoved = replace(arm(4), measurement=replace(MEASURED, arm_drift=0.0))
+    assert replace(results, arms=(unmoved, arm(1, steps=8))).best_group == (arm(1, steps=8),)
+    assert replace(results, arms=(unmoved,)).chosen_group == ()
+
+
+def test_alike_is_what_solved_as_many_episodes(results: SweepResults) -> None:
+    """As floats 0.1, 0.2, 0.3 have a lower average than thrice 0.2."""
+    scattered = tuple(arm(count, of=10, seed=seed, changed=0.1) for seed, count in enumerate((1, 2, 3)))
+    steady = tuple(arm(2, of=10, seed=seed, steps=8) for seed in range(3))
+    found = replace(results, control=arm(2, of=10, steps=0), arms=(*scattered, *steady))
+    assert found.best_group == scattered
 
 
 def test_the_rules_choice_is_the_accepted_group_of_lowest_error(results: SweepResults) -> None:

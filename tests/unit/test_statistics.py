@@ -1,26 +1,27 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
-from scipy.stats import norm, spearmanr, ttest_1samp
+from scipy.stats import permutation_test, spearmanr, ttest_1samp
+from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from worldagen.arms import Outcome
 from worldagen.evaluation.correlation import rank_correlation
+from worldagen.evaluation.exact import relabelled, sign_flip
+from worldagen.evaluation.power import can_tell, smallest_detectable_difference, smallest_difference
 from worldagen.evaluation.statistics import (
     Comparison,
-    can_tell,
+    PairedDifference,
     compare,
     compare_over,
-    difference_of,
     holm,
     paired_difference,
     paired_interval,
     rate,
-    smallest_detectable_average,
-    smallest_detectable_difference,
 )
 
 
@@ -30,6 +31,16 @@ def outcomes(pattern: str, task: str = "turn_on_the_stove") -> tuple[Outcome, ..
     return tuple(
         Outcome(task=task, init_state=n, seed=0, status=statuses[letter], steps=100) for n, letter in enumerate(pattern)
     )
+
+
+def changed(gained: int, lost: int, same: int, seeds: int = 1, each: int | None = None) -> PairedDifference:
+    """So many episodes gained, lost and left alone, of the changed ones by `each` of the seeds (None: by all)."""
+    each = seeds if each is None else each
+    arms = [
+        ("s" if seed < each else "f") * gained + ("f" if seed < each else "s") * lost + "s" * same
+        for seed in range(seeds)
+    ]
+    return compare([outcomes(arm) for arm in arms], outcomes("f" * gained + "s" * (lost + same)))
 
 
 def test_wilson_interval_against_published_values() -> None:
@@ -128,7 +139,7 @@ def test_holm_over_arms() -> None:
 
 def test_holm_is_that_of_statsmodels() -> None:
     counts = [(9, 1), (3, 3), (8, 0), (1, 6), (12, 2), (2, 2), (0, 8)]
-    found = [difference_of(np.repeat([1.0, -1.0, 0.0], [*pair, 30])) for pair in counts]
+    found = [changed(*pair, 30) for pair in counts]
     expected = multipletests([each.p for each in found], method="holm")[1]
     assert [each.p_corrected for each in holm(found)] == pytest.approx(list(expected))
 
@@ -147,24 +158,78 @@ def test_seeds_of_the_same_episodes_do_not_narrow_the_interval_of_a_rate() -> No
     assert (three.successes, three.episodes) == (6, 12)
 
 
-@pytest.mark.parametrize("gained,lost,unchanged", [(7, 1, 20), (9, 2, 0), (3, 3, 10), (0, 0, 5)])
-def test_sign_flips_of_one_seed_are_the_exact_mcnemar_test(gained: int, lost: int, unchanged: int) -> None:
-    change = np.repeat([1.0, -1.0, 0.0], [gained, lost, unchanged])
-    assert difference_of(change, seeds=2).p == pytest.approx(difference_of(change, seeds=1).p)
+@pytest.mark.parametrize("gained,lost,unchanged", [(7, 1, 20), (9, 2, 0), (3, 3, 10), (0, 0, 5), (40, 90, 2000)])
+def test_both_exact_tests_of_one_seed_are_mcnemars(gained: int, lost: int, unchanged: int) -> None:
+    change = np.repeat([1, -1, 0], [gained, lost, unchanged])
+    expected = float(mcnemar([[0, gained], [lost, 0]], exact=True).pvalue) if gained + lost else 1.0
+    assert sign_flip(change) == pytest.approx(expected) == relabelled(change, change < 0, seeds=1)
+
+
+def test_sign_flips_are_those_of_scipy() -> None:
+    change = np.array([3, -1, 2, 2, 0, 1, 3, -2, 1, 1, 0, 2])
+    expected = permutation_test((change[change != 0],), np.sum, permutation_type="samples", vectorized=True)
+    assert sign_flip(change) == pytest.approx(expected.pvalue)
+
+
+def test_relabelling_is_what_drawing_labels_gives() -> None:
+    rng, seeds = np.random.default_rng(0), 3
+    runs = rng.random((30, seeds + 1)) < np.linspace(0.1, 0.9, 30)[:, None]
+    runs[:14, :seeds] = True
+    change, sums = runs[:, :seeds].sum(1) - seeds * runs[:, seeds], []
+    for _ in range(20_000):
+        control = runs[np.arange(30), rng.integers(seeds + 1, size=30)]
+        sums.append((runs.sum(1) - (seeds + 1) * control).sum())
+    assert relabelled(change, runs[:, seeds], seeds) == pytest.approx(
+        np.mean(np.abs(sums) >= abs(change.sum())), abs=0.01
+    )
+
+
+@pytest.mark.parametrize("agreement", [0.0, 1.0])
+@pytest.mark.parametrize("solved", [0.5, 0.97])
+def test_seeds_as_good_as_the_control_are_rarely_found_otherwise(agreement: float, solved: float) -> None:
+    """Whether they scatter by themselves or all alike: in no more than 5 % of experiments of 60 episodes, 5 seeds."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(400):
+        arms, alike = rng.random((60, 5)) < solved, rng.random(60) < solved
+        arms = np.where(rng.random((60, 1)) < agreement, alike[:, None], arms)
+        control = rng.random(60) < solved
+        found.append(compare([as_outcomes(arm) for arm in arms.T], as_outcomes(control)).p < 0.05)
+    assert np.mean(found) < 0.065
+
+
+def as_outcomes(solved: np.ndarray) -> tuple[Outcome, ...]:
+    return outcomes("".join("s" if each else "f" for each in solved))
 
 
 def test_interval_over_seeds_is_that_of_a_t_test_when_there_are_many_episodes() -> None:
-    change = np.random.default_rng(0).choice([-2 / 3, -1 / 3, 0, 1 / 3, 1], size=600)
-    found, expected = difference_of(change, seeds=3), ttest_1samp(change, 0)
+    rng = np.random.default_rng(0)
+    arms, control = rng.random((3, 600)) < 0.6, as_outcomes(rng.random(600) < 0.55)
+    found = compare([as_outcomes(arm) for arm in arms], control)
+    expected = ttest_1samp(arms.mean(0) - [each.success for each in control], 0)
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)), abs=3e-3)
-    assert found.p == pytest.approx(expected.pvalue, abs=0.02)
+    assert found.p == pytest.approx(expected.pvalue, abs=0.05)
 
 
 def test_few_changed_episodes_over_seeds_still_have_a_width() -> None:
-    found = difference_of(np.repeat([1 / 3, 0.0], [1, 59]), seeds=3)
+    found = changed(1, 0, 59, seeds=3, each=1)
     assert found.low < -0.02 and found.high > 0.04 and found.p == 1.0
-    everything = difference_of(np.ones(40), seeds=3)
+    everything = changed(40, 0, 0, seeds=3)
     assert 0.8 < everything.low < 1 and everything.distinguishable
+
+
+@pytest.mark.parametrize(
+    "gained,lost,same,seeds,each", [(5, 0, 95, 1, 1), (9, 2, 89, 1, 1), (7, 0, 93, 2, 1), (9, 0, 91, 3, 1)]
+)
+def test_interval_and_p_agree_on_zero(gained: int, lost: int, same: int, seeds: int, each: int) -> None:
+    """These are the cases where the score interval, or the sign-flip test, alone would have claimed a difference."""
+    found = changed(gained, lost, same, seeds, each)
+    assert found.p > 0.05 and found.low <= 0 < found.high and not found.distinguishable
+
+
+def test_p_is_as_small_as_so_many_comparisons_need() -> None:
+    """Two hundred pairs of which ninety are lost, beside 377 other arms."""
+    worst = changed(0, 90, 110, seeds=2)
+    assert holm([worst, *[changed(0, 0, 200, seeds=2)] * 377])[0].distinguishable
 
 
 def test_seeds_on_other_episodes_are_refused() -> None:
@@ -190,24 +255,36 @@ def test_churn_is_what_changed_to_both_sides() -> None:
     assert paired_difference(outcomes("sssffff"), outcomes("fffsfff")).churn == pytest.approx(2 / 7)
 
 
-def test_smallest_detectable_average_by_simulation() -> None:
-    pairs, values, shares = 200, np.array([-1 / 3, 0, 1 / 3]), np.array([0.15, 0.7, 0.15])
-    size = smallest_detectable_average(pairs, float(np.sqrt(shares @ values**2)), comparisons=2)
-    drawn = np.random.default_rng(0).choice(values, p=shares, size=(4000, pairs)) + size
-    z = drawn.mean(1) / (drawn.std(1, ddof=1) / math.sqrt(pairs))
-    assert np.mean(abs(z) > norm.isf(0.05 / 2 / 2)) == pytest.approx(0.8, abs=0.03)
-    assert difference_of(drawn[0], seeds=3).spread == pytest.approx(drawn[0].std())
+def test_initial_states_count_once_whatever_their_seed() -> None:
+    before, after = outcomes("f" * 6 + "s" * 14), outcomes("s" * 20)
+    again = [tuple(replace(each, seed=1) for each in arm) for arm in (after, before)]
+    found = compare_over([Comparison("calvin_d", [after], before), Comparison("calvin_d", [again[0]], again[1])])
+    assert found.episodes == 20 and found.p == pytest.approx(compare([after], before).p)
 
 
-def test_an_average_is_not_promised_to_be_found_where_the_test_cannot() -> None:
-    """Five states can reach a p of 2 / 2^5 at best; a test by draws 2 / 10,000."""
-    assert smallest_detectable_average(5, 0.1) is None and difference_of(np.full(5, 1 / 3), seeds=3).p == 2 / 2**5
-    assert smallest_detectable_average(100, 0.1, comparisons=260) is None
-    assert difference_of(np.full(100, -1.0), seeds=3).p == 2 / 10_000
-    assert smallest_detectable_average(100, 0.1, comparisons=240) and smallest_detectable_average(7, 1.5) is None
-    ten = difference_of(np.full(10, 1.0), seeds=3)
+def test_what_an_average_over_seeds_could_find_is_what_whole_changes_need() -> None:
+    """Of 12 pairs 11 have to change alike at 27 comparisons, however many seeds are averaged."""
+    assert smallest_difference([changed(1, 1, 10, seeds=2)] * 27) == smallest_difference([changed(1, 1, 10)] * 27)
+    assert smallest_difference([changed(0, 0, 5, seeds=3)]) is None
+    ten = changed(10, 0, 0, seeds=3)
     assert can_tell(ten, 25) and not can_tell(ten, 27)
     assert ten.p * 25 < 0.05 < ten.p * 27
+
+
+def test_what_an_average_over_settings_could_find_by_simulation() -> None:
+    """Settings that change one by one, each to and fro in a tenth of 100 states; the effect comes on top of that."""
+    rng, settings, pairs = np.random.default_rng(0), 4, 100
+
+    def together(effect: float) -> PairedDifference:
+        control = rng.random((settings, pairs)) < 0.5
+        flipped = rng.random((settings, pairs)) < 0.1
+        arm = np.where(flipped, ~control, control) | (rng.random((settings, pairs)) < 2 * effect)
+        pairs_of = zip(arm, control, strict=True)
+        return compare_over([Comparison("calvin_d", [as_outcomes(a)], as_outcomes(c)) for a, c in pairs_of])
+
+    size = smallest_difference([together(0.0)])
+    assert size is not None
+    assert np.mean([together(size).p < 0.05 for _ in range(300)]) == pytest.approx(0.8, abs=0.12)
 
 
 def alike(values: np.ndarray, states: int = 50) -> list[dict[object, float]]:

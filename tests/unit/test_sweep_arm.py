@@ -121,6 +121,18 @@ def test_a_trial_learns_from_the_first_of_the_explored_episodes(tmp_path: Path) 
     assert run(setting, SolvingPool(), Maker())[1][0].budget.environment_steps == 40
 
 
+def test_sizes_of_exploration_that_lost_episodes_made_alike_stay_apart(tmp_path: Path) -> None:
+    setting, pool, maker = make_setting(tmp_path), SolvingPool(), Maker()
+    episodes = setting.explored.training_episodes
+    lost = replace(episodes[2], status="crashed", trajectory="")
+    setting = replace(setting, explored=replace(setting.explored, training_episodes=(*episodes[:2], lost)))
+    control, _ = run(setting, pool, maker)
+    both = [list(run_arms(setting, pool, each, (4,), maker, control, None)) for each in trials(setting.config)[:2]]  # type: ignore[arg-type]
+    assert both[0][0].adapter == both[1][0].adapter and [arm.explored for (arm,) in both] == [2, 3]
+    kept = [load_arm(setting, trial, 4) for trial in trials(setting.config)[:2]]
+    assert [arm and arm.explored for arm in kept] == [2, 3]
+
+
 def test_a_rejected_adapter_is_the_base_and_runs_no_episode(tmp_path: Path) -> None:
     setting, pool = make_setting(tmp_path, "ttt.accept=true", "ttt.accept_drift=0.01"), SolvingPool()
     control, arms = run(setting, pool, Maker(drift=0.5))

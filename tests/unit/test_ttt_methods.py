@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,18 @@ def test_a_learner_that_gets_worse_stops_and_goes_back_to_its_best_step(monkeypa
     assert learner.stopped == 3 and learner.steps == 5, "two steps without a better one than the third"
     assert all(torch.equal(tensor, states[3][key]) for key, tensor in adapter.state(learner.model, NAME).items())
     assert any(not torch.equal(tensor, states[4][key]) for key, tensor in states[3].items())
+
+
+def test_measuring_counts_where_early_stopping_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {}
+    for patience in (0, 9):
+        learner = make_learner(early_stopping=patience)
+        measure = learner._measure
+        monkeypatch.setattr(learner, "_measure", lambda *given, measure=measure: (time.sleep(0.5), measure(*given))[1])
+        encoded = learner.seconds
+        learner.advance(to=2)
+        seconds[patience] = learner.seconds - encoded
+    assert seconds[9] > 1.0 > seconds[0]
 
 
 @pytest.fixture

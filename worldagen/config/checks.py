@@ -9,6 +9,9 @@ from typing import Any
 from worldagen.config.limits import ConfigError
 from worldagen.config.schema import Config
 
+_LISTED = 40
+"""Names in a message, at most."""
+
 
 def check(config: Config) -> None:
     """Raise ConfigError at the first impossible value. Suites and tasks are checked by the envs, which know them."""
@@ -21,6 +24,10 @@ def check(config: Config) -> None:
         config.inference.device == "cuda" or not config.inference.gpus,
         f"inference.gpus={config.inference.gpus:g} reserves a GPU, and inference.device={config.inference.device} "
         "leaves the model on the CPU; set inference.device=cuda too",
+    )
+    _require(
+        config.inference.device != "cuda" or config.inference.gpus > 0,
+        "inference.device=cuda needs a share of a GPU, without which Ray shows the server none; set inference.gpus=0.5",
     )
     _require(
         bool(config.evaluation.protocol) or not config.evaluation.limit,
@@ -41,7 +48,10 @@ def check(config: Config) -> None:
 def suggest(given: str, allowed: Sequence[str]) -> str:
     """`did you mean ...?`, or what is known when nothing is near."""
     near = difflib.get_close_matches(given, allowed, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(allowed)}"
+    if near:
+        return f"did you mean {near[0]!r}?"
+    more = f" and {len(allowed) - _LISTED} more" if len(allowed) > _LISTED else ""
+    return f"known: {', '.join(allowed[:_LISTED])}{more}"
 
 
 def check_limits(part: Any, prefix: str = "") -> None:
@@ -126,6 +136,10 @@ def _check_exploration(config: Config) -> None:
     _require(
         all(0 < weight < math.inf for weight in explore.mixture.values()),
         f"explore.mixture={explore.mixture} must hold weights greater than 0; leave out what is not wanted",
+    )
+    _require(
+        explore.noise > 0 or "noisy" not in explore.mixture,
+        "explore.mixture names noisy, which has three times explore.noise: that is 0, so it would be the policy alone",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
@@ -15,6 +16,8 @@ from worldagen.config.content import flat
 from worldagen.config.limits import ConfigError
 from worldagen.config.presets import PRESETS
 from worldagen.config.schema import Config
+
+_ABBREVIATIONS = {"lr": "learning_rate", "wd": "weight_decay"}
 
 
 def load(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Config:
@@ -80,7 +83,14 @@ def _read_yaml(path: Path) -> Any:
 def _read_override(text: str) -> Any:
     if not re.match(r"^[\w.]+=", text):
         raise ConfigError(f"{text!r} is not an override; write key=value, e.g. ttt.learning_rate=[1e-4,1e-3]")
-    return OmegaConf.from_dotlist([text])
+    if text.endswith("="):
+        text += "''"  # nothing, for YAML, is null
+    try:
+        return OmegaConf.from_dotlist([text])
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"{text!r} cannot be read: write lists without spaces, e.g. ttt.steps=[4,16], or the whole in quotes"
+        ) from error
 
 
 def _wrap_single_values(given: Any) -> None:
@@ -90,16 +100,23 @@ def _wrap_single_values(given: Any) -> None:
     for key, value in flat(plain).items():
         single = isinstance(value, int | float | str) and not str(value).startswith("${")
         if isinstance(defaults.get(key), list) and single:
+            if "," in str(value):
+                raise ConfigError(f"{key}={value} is one word; write a list in brackets: {key}=[{value}]")
             OmegaConf.update(given, key, [value])
 
 
 def _unknown_key(key: str) -> str:
     known = list(settings())
     groups = sorted({name.rsplit(".", 1)[0] for name in known if "." in name})
-    return f"unknown setting {key!r}; {suggest(key, known + groups)}"
+    group, _, name = key.rpartition(".")
+    wanted = f"{group}.{_ABBREVIATIONS.get(name, name)}"
+    longer = [each for each in known if each.startswith(wanted)]
+    return f"unknown setting {key!r}; {suggest(longer[0] if longer else key, known + groups)}"
 
 
 def _bad_value(error: OmegaConfBaseException) -> str:
     key = str(error.full_key or "")
+    if ":" in key:
+        return f"{key}: in a mapping a space follows the colon; or write {key.replace(':', '=', 1)}"
     reason = str(error).splitlines()[0]
     return f"{key or 'settings'}: {reason[0].lower()}{reason[1:]}"

@@ -135,7 +135,7 @@ class PretrainConfig:
     """Peak learning rate of AdamW; linear warm-up, cosine to zero."""
     warmup_steps: int = at_least_zero(50)
     """Steps of linear warm-up; fewer than `steps`."""
-    weight_decay: float = 1e-4
+    weight_decay: float = at_least_zero(1e-4)
     """AdamW weight decay."""
     grad_clip: float = positive(1.0)
     """Gradient-norm limit, applied once per optimiser step."""
@@ -227,7 +227,7 @@ class InferenceConfig:
     """Inference server actors."""
     max_batch: int = positive(1)
     """Requests computed together. 1 makes results independent of batching, bit for bit."""
-    max_wait_ms: float = 2.0
+    max_wait_ms: float = at_least_zero(2.0)
     """How long a request waits for others to share its batch."""
     max_adapters: int = positive(32)
     """Adapters that a server keeps loaded; the one unused for longest makes room for another."""
@@ -235,7 +235,7 @@ class InferenceConfig:
     """Where the servers compute. With `cuda` set `gpus` too, so that Ray gives each server a node with a GPU."""
     threads: int = positive(1)
     """Torch threads per server."""
-    gpus: float = 0.0
+    gpus: float = at_least_zero(0.0)
     """GPU share reserved per server; needs `device=cuda`."""
 
 
@@ -275,7 +275,7 @@ class TTTConfig:
     windows_at_once: int = at_least_zero(0)
     """Windows of a TTT step that are computed together, where a batch does not fit into memory; 0: all of them. The
     step is the same but for rounding."""
-    weight_decay: float = 0.01
+    weight_decay: float = at_least_zero(0.01)
     """AdamW weight decay on the adapter."""
     grad_clip: float = positive(1.0)
     """Gradient-norm limit per TTT step."""
@@ -305,7 +305,7 @@ class TTTConfig:
     """A patch counts as changed when its mean squared difference to the last frame exceeds this (normalised pixels)."""
     threads: int = positive(1)
     """Torch threads of each learner."""
-    gpus: float = 0.0
+    gpus: float = at_least_zero(0.0)
     """GPU share of each learner, which then computes on that GPU; 0: on the CPU."""
     max_concurrent_trials: int = positive(2)
     """Trials that adapt and evaluate at the same time."""

@@ -26,7 +26,7 @@ def task_infos(suite: str) -> dict[str, TaskInfo]:
     try:
         if ":" in suite:
             return dict(getattr(imported_class(suite), "TASKS"))  # noqa: B009
-        if suite.startswith("calvin_"):
+        if suite.startswith("calvin"):
             from worldagen.envs.calvin.engine import check_scene
             from worldagen.envs.calvin.states import INIT_STATES
             from worldagen.envs.calvin.tasks import instructions

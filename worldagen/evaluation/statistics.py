@@ -1,4 +1,4 @@
-"""Is an arm different from the control? Rates, paired differences and what a run of this size can tell at all.
+"""Is an arm different from the control? Rates, and paired differences with their intervals and p values.
 
 Arms are compared on identical episodes: one counts for a difference only if it ends differently in the two arms.
 Episodes that crashed or timed out count as failures: one that dies on every attempt is one that the policy led there.
@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import binom, bootstrap, norm, permutation_test
-from statsmodels.stats.contingency_tables import mcnemar
+from scipy.stats import bootstrap, norm
 from statsmodels.stats.proportion import proportion_confint
 
 from worldagen.arms import Outcome
+from worldagen.evaluation.exact import relabelled, sign_flip
 
 ALPHA = 0.05
 """Intervals hold 1 - ALPHA; a difference is distinguishable when its p, corrected for the number of arms, is below."""
+_FINEST = 1_000
+"""Averages over settings are multiples of one over so many, or are rounded to such: the test is of whole numbers."""
 _RESAMPLES = 9_999
 _BOOTSTRAP_FROM = 10
 """Changed episodes from which on a bootstrap is believed."""
@@ -52,19 +54,20 @@ class PairedDifference:
     low: float
     high: float
     p: float
-    """Two-sided: the exact McNemar test, or with several seeds a paired sign-flip permutation test."""
+    """Two-sided and exact: McNemar's test, or what stands for it with several seeds or settings (see exact.py)."""
     p_corrected: float
     """Holm's correction over the arms that were compared together; equals p for a single one."""
     seeds: int = 1
     """Adaptations that were averaged."""
     churn: float = 0.0
     """Share of episodes that changed in equal numbers to either side: what a difference has to stand out from."""
-    spread: float = 0.0
-    """Standard deviation of the changes over episodes: the same for averages."""
+    size: float = 1.0
+    """How much a change counts where settings are averaged: 1, wholly, if all change together."""
 
     @property
     def distinguishable(self) -> bool:
-        return self.p_corrected < ALPHA
+        """Its interval is not asked for nothing: with several seeds it may hold zero though p is small."""
+        return self.p_corrected < ALPHA and not self.low <= 0 <= self.high
 
 
 def rate(*seeds: Sequence[Outcome]) -> Rate:
@@ -111,7 +114,11 @@ def compare(seeds: Sequence[Sequence[Outcome]], control: Sequence[Outcome]) -> P
 
     Raises ValueError unless all hold the same episodes (task, initial state, seed), each once, in any order.
     """
-    return difference_of(changes(seeds, control), len(seeds))
+    change = changes(seeds, control)
+    before = np.array([outcome.success for outcome in sorted(control, key=lambda each: each.pair)])
+    whole = np.rint(len(seeds) * change).astype(int)
+    p = max(sign_flip(whole), relabelled(whole, before, len(seeds)))
+    return _difference(change, p, len(seeds), size=1.0)
 
 
 def changes(seeds: Sequence[Sequence[Outcome]], control: Sequence[Outcome]) -> np.ndarray:
@@ -148,16 +155,20 @@ class Comparison:
 def compare_over(settings: Sequence[Comparison]) -> PairedDifference:
     """All settings as one comparison of `episodes` initial states, each the average of its changes over the settings.
 
-    Settings share their initial states, and some hardly differ: taken as so many independent episodes they would make
-    the interval too narrow. Raises ValueError as `compare` does.
+    Settings share their initial states, whatever their seeds, and some hardly differ: taken as so many independent
+    episodes they would make the interval too narrow. Raises ValueError as `compare` does.
     """
-    found = defaultdict[tuple[str, str, int, int], list[float]](list)
+    found = defaultdict[tuple[str, str, int], list[float]](list)
     for each in settings:
-        episodes = sorted(outcome.pair for outcome in each.control)
-        for pair, change in zip(episodes, changes(each.seeds, each.control), strict=True):
-            found[each.suite, *pair].append(change)
+        pairs = sorted(outcome.pair for outcome in each.control)
+        for (task, state, _), change in zip(pairs, changes(each.seeds, each.control), strict=True):
+            found[each.suite, task, state].append(change)
     averages = np.array([np.mean(found[state]) for state in sorted(found)])
-    return difference_of(averages, seeds=sum(len(each.seeds) for each in settings))
+    parts = math.lcm(*map(len, found.values())) * math.lcm(*(len(each.seeds) for each in settings))
+    p = sign_flip(np.rint(min(parts, _FINEST) * averages).astype(int))
+    moved = float(np.abs(averages).sum())
+    size = float((averages**2).sum()) / moved if moved else 1.0
+    return _difference(averages, p, seeds=sum(len(each.seeds) for each in settings), size=size)
 
 
 def _by_episode(outcomes: Sequence[Outcome], name: str) -> dict[tuple[str, int, int], bool]:
@@ -167,18 +178,16 @@ def _by_episode(outcomes: Sequence[Outcome], name: str) -> dict[tuple[str, int, 
     return solved
 
 
-def difference_of(change: np.ndarray, seeds: int = 1) -> PairedDifference:
-    """What the changes (episodes,) of episodes say together, averaged over so many adaptation seeds.
+def _difference(change: np.ndarray, p: float, seeds: int, size: float) -> PairedDifference:
+    """What the changes (episodes,) of episodes say together.
 
-    One seed: Tango's 95 % score interval and the exact McNemar test. Several: bootstrap over episodes (BCa) and
-    sign-flip permutation test, which for one seed is the McNemar test.
+    One seed: Tango's 95 % score interval. Several: bootstrap over episodes (BCa). Either is widened to zero where p
+    does not exclude it, for the exact test asks for a little more than they do.
     """
     gained, lost, value = int((change > 0).sum()), int((change < 0).sum()), float(change.mean())
-    if seeds == 1:
-        p = float(mcnemar([[0, gained], [lost, 0]], exact=True).pvalue) if gained + lost else 1.0
-        low, high = paired_interval(gained, lost, len(change))
-    else:
-        p, (low, high) = _sign_flip(change), _seeds_interval(change)
+    low, high = paired_interval(gained, lost, len(change)) if seeds == 1 else _seeds_interval(change)
+    if p >= ALPHA:
+        low, high = min(low, 0.0), max(high, 0.0)
     return PairedDifference(
         episodes=len(change),
         gained=gained,
@@ -189,21 +198,9 @@ def difference_of(change: np.ndarray, seeds: int = 1) -> PairedDifference:
         p=p,
         p_corrected=p,
         seeds=seeds,
-        churn=max(0.0, float(np.mean(change**2)) - abs(value)),
-        spread=float(change.std()),
+        churn=max(0.0, float(np.mean(change**2)) / size**2 - abs(value) / size),
+        size=size,
     )
-
-
-def _sign_flip(change: np.ndarray) -> float:
-    """Two-sided p of the sum of `change` when each could as well have had the other sign. Unchanged episodes have no
-    say in it. Exact up to 13 changed episodes, by 9,999 draws above."""
-    changed = change[change != 0]
-    if len(changed) < 2:
-        return 1.0
-    test = permutation_test(
-        (changed,), np.sum, permutation_type="samples", vectorized=True, n_resamples=_RESAMPLES, rng=0
-    )
-    return float(test.pvalue)
 
 
 def _seeds_interval(change: np.ndarray) -> tuple[float, float]:
@@ -234,49 +231,3 @@ def paired_interval(gained: float, lost: float, pairs: int) -> tuple[float, floa
     low = -1.0 if estimate == -1 else brentq(lambda d: score(d) - z, -edge, min(estimate, edge))
     high = 1.0 if estimate == 1 else brentq(lambda d: score(d) + z, max(estimate, -edge), edge)
     return float(low), float(high)
-
-
-def smallest_detectable_difference(
-    pairs: int, *, comparisons: int = 1, churn: float = 0.0, power: float = 0.8
-) -> float | None:
-    """Smallest true difference that the exact McNemar test finds with probability `power`; None if not even 1 would be
-    found. No approximation: the test's rejections, summed over what may happen.
-
-    `comparisons` is the number of arms that Holm's correction spans (its first, strictest step is used). `churn` is the
-    share of episodes that change in equal numbers to either side, beside the true effect; 0 is the best case.
-    """
-    alpha = ALPHA / comparisons
-
-    def excess(difference: float) -> float:
-        return _power(pairs, difference, min(churn, 1 - difference), alpha) - power
-
-    return float(brentq(excess, 0.0, 1.0, xtol=1e-4)) if excess(1.0) >= 0 else None
-
-
-def smallest_detectable_average(pairs: int, spread: float, *, comparisons: int = 1, power: float = 0.8) -> float | None:
-    """The same where each of `pairs` changes is an average over seeds or settings: what a z test of their mean finds if
-    their standard deviation is `spread`. None where the sign-flip test cannot reach so small a p."""
-    quantiles = float(norm.isf(ALPHA / comparisons / 2) + norm.ppf(power))
-    size = quantiles * spread / math.sqrt(pairs)
-    return size if size <= 1 and comparisons * _least_p(pairs) < ALPHA else None
-
-
-def can_tell(difference: PairedDifference, comparisons: int) -> bool:
-    """Whether an average over seeds or settings could be distinguishable at all after Holm over so many comparisons."""
-    return comparisons * _least_p(difference.episodes) < ALPHA
-
-
-def _least_p(pairs: int) -> float:
-    """The smallest two-sided p that the sign-flip test of so many pairs gives."""
-    return 2.0 * max(0.5**pairs, 1 / (_RESAMPLES + 1))
-
-
-def _power(pairs: int, difference: float, churn: float, alpha: float) -> float:
-    """Probability that the exact McNemar test rejects at `alpha`, summed over the number of changed episodes."""
-    changed = np.arange(1, pairs + 1)
-    # Largest minority count that is still significant: 2 P(X <= k) < alpha for X ~ Binomial(changed, 1/2); -1 if none.
-    minority = binom.ppf(alpha / 2, changed, 0.5)
-    minority = np.where(2 * binom.cdf(minority, changed, 0.5) < alpha, minority, minority - 1)
-    gain_share = (difference + churn / 2) / (difference + churn) if difference + churn else 0.5
-    rejects = binom.cdf(minority, changed, gain_share) + binom.sf(changed - minority - 1, changed, gain_share)
-    return float(np.sum(binom.pmf(changed, pairs, difference + churn) * rejects))

@@ -189,6 +189,13 @@ def update_norm(model: WorldAgen, name: str) -> float:
     return math.sqrt(max(total, 0.0))
 
 
+@torch.no_grad()
+def base_norm(model: WorldAgen, name: str) -> float:
+    """Frobenius norm of all the base weights together that the adapter changes."""
+    layers = _layers(model, name).values()
+    return math.sqrt(sum(float(layer.get_base_layer().weight.square().sum()) for layer in layers))
+
+
 def save(model: WorldAgen, name: str, folder: str | Path, provenance: Mapping[str, Any]) -> Path:
     """Write `adapter.safetensors` and `adapter.json` (what `add` takes, the base, `provenance`), atomically."""
     layers = _layers(model, name)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from worldagen.arms import Arm, Group, Outcome
 from worldagen.evaluation import statistics
+from worldagen.evaluation.power import smallest_difference
 from worldagen.evaluation.statistics import PairedDifference, Rate
 from worldagen.results import Confirmation, SweepResults
 
@@ -325,16 +326,3 @@ def _confirmed(confirmation: Confirmation | None, found: Sequence[Finding]) -> C
         difference=difference,
         smallest_difference=smallest_difference([difference]),
     )
-
-
-def smallest_difference(differences: Sequence[PairedDifference], comparisons: int = 0) -> float | None:
-    """What comparisons of this size would find, corrected for so many (0: for each other), with as many episodes
-    changing to and fro as was seen in them. None if nothing."""
-    if not differences:
-        return None
-    pairs, comparisons = differences[0].episodes, comparisons or len(differences)
-    spread = fmean(each.spread for each in differences)
-    if differences[0].seeds > 1 and spread > 0:
-        return statistics.smallest_detectable_average(pairs, spread, comparisons=comparisons)
-    churn = fmean(each.churn for each in differences)
-    return statistics.smallest_detectable_difference(pairs, comparisons=comparisons, churn=churn)

@@ -93,6 +93,7 @@ def render(findings: Findings, pictures: Mapping[str, Picture], run_dir: Path) -
         confirmation=confirmation(findings),
         choice=choice(findings),
         per_task=[(each, per_task(each, results.tasks)) for each in told_per_task(findings)],
+        coverages=results.exploration.coverages or {"": results.exploration.coverage},
         seconds=seconds,
         total_seconds=sum(value for _, value in seconds),
         pretraining=pretraining(results, run_dir),

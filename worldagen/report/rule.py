@@ -107,10 +107,10 @@ def predictors(sweeps: list[Findings]) -> Predictors | None:
     )
 
 
-def _changes(findings: Findings, budget: Finding) -> dict[tuple[str, str, int, int], float]:
-    """Change of success for each initial state, by suite, task, state and seed."""
+def _changes(findings: Findings, budget: Finding) -> dict[tuple[str, str, int], float]:
+    """Change of success for each initial state, by suite, task and state."""
     results = findings.results
     control = results.control.outcomes
     pairs = sorted(each.pair for each in control)
     found = statistics.changes([arm.outcomes for arm in budget.arms], control)
-    return {(results.suite, *pair): float(change) for pair, change in zip(pairs, found, strict=True)}
+    return {(results.suite, task, state): float(change) for (task, state, _), change in zip(pairs, found, strict=True)}

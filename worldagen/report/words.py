@@ -12,6 +12,8 @@ from worldagen.types import GAVE_UP
 def headline(findings: Findings) -> str:
     """One sentence on success: the thing that adaptation is for."""
     compared, harms = findings.compared, findings.having("harm")
+    if findings.arms and len(findings.having("rejected")) == len(findings.arms):
+        return f"The acceptance rule kept the base model in all {len(findings.arms)} arms, so success is the control’s"
     if not compared:
         return "Nothing can be said about success: no arm was evaluated beside the control"
     among = f"{len(compared)} evaluated arms" if len(compared) > 1 else "one evaluated arm"
@@ -30,7 +32,7 @@ def headline(findings: Findings) -> str:
         worst = min(harms, key=lambda each: each.rate.value)
         again = _fresh(findings, "harm")
         shown = f"on fresh initial states {_fresh_from_to(findings, again)}" if again else _from_to(findings, worst)
-        return f"Adaptation harms the policy in {len(harms)} of {among} and helps in none: {shown}"
+        return f"Adaptation harms the policy in {len(harms)} of {among}, and no gain can be told from noise: {shown}"
     if not any(each.rate.successes for each in (findings.control, *compared)):
         return "Neither the control nor any arm solved an episode, so success says nothing here"
     if findings.smallest_difference is None:

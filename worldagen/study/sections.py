@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 
-from worldagen.evaluation.statistics import PairedDifference, Rate, can_tell
+from worldagen.evaluation.power import can_tell
+from worldagen.evaluation.statistics import PairedDifference, Rate
 from worldagen.report.figures import Picture
 from worldagen.report.findings import Finding, method_name, steps
 from worldagen.report.rule import TOLERATED, mean_difference, predictors, record, within

@@ -1,7 +1,8 @@
 """What a study found, in sentences that its numbers support."""
 
-from worldagen.evaluation.statistics import PairedDifference, can_tell
-from worldagen.report.findings import Confirmed, method_name, smallest_difference
+from worldagen.evaluation.power import can_tell, smallest_difference
+from worldagen.evaluation.statistics import PairedDifference
+from worldagen.report.findings import Confirmed, method_name
 from worldagen.report.rule import TOLERATED, mean_difference, predictors
 from worldagen.report.words import interval, p_value, predictors_in_words
 from worldagen.study.summary import SettingFindings, Study
@@ -93,7 +94,9 @@ def _harms(study: Study) -> list[str]:
         if own:
             counts.append(f"{method_name(method)} {len(harms)} of {len(own)}")
     where = "in the search (each setting's corrected by itself)" + ", or on fresh initial states" * bool(study.again)
-    return [f"Harm beyond noise {where}, by method: {', '.join(counts)} arms."] if counts else []
+    blind = [findings for findings in study.findings if findings.compared and findings.smallest_difference is None]
+    hidden = f" In {len(blind)} of {len(study.findings)} settings the search is too small to show any." if blind else ""
+    return [f"Harm beyond noise {where}, by method: {', '.join(counts)} arms.{hidden}"] if counts else []
 
 
 def _rule(study: Study) -> list[str]:

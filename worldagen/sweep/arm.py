@@ -190,7 +190,8 @@ def _with_episodes(arm: Arm, own: Evaluation | None, control: Arm, previous: Arm
 
 
 def _file(setting: Setting, trial: TrialKey, steps: int) -> Path:
-    """Named by the adapter and by the episodes that measure it."""
+    """Named by the adapter, the exploration that was asked for (lost episodes may leave the same of two) and the
+    episodes that measure it."""
     version = setting.job(trial).version(steps)
     keys = [spec.key for spec in setting.specs(version if steps else "")]
-    return setting.folder / "arms" / f"{content_key(version, keys)}.json"
+    return setting.folder / "arms" / f"{content_key(version, trial.explored if steps else 0, keys)}.json"

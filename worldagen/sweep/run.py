@@ -187,6 +187,7 @@ def _facts(config: Config, explored: Explored) -> Exploration:
     training, heldout = (
         [trajectories.info(path).chunks for path in paths] for paths in (explored.training, explored.heldout)
     )
+    sizes = {size: explored.first(size) for size in config.explore.episodes}
     return Exploration(
         episodes=len(training),
         heldout_episodes=len(heldout),
@@ -197,6 +198,7 @@ def _facts(config: Config, explored: Explored) -> Exploration:
         lost=explored.lost,
         seconds=explored.seconds,
         coverage=explored.coverage,
+        coverages={str(size): first.coverage for size, first in sorted(sizes.items()) if first.training},
         mixture=config.explore.mixture,
     )
 

@@ -70,10 +70,12 @@ class Learner:
         self.dtype = compute_type(how.precision, self.training.device.type)
         self.instructions = model.encode_text(instructions).detach()
         self.seconds = time.perf_counter() - started
-        """Wall clock of encoding and steps. Measuring is not in it: only early stopping and the acceptance rule need
-        it, and how often is theirs to say."""
+        """Wall clock of encoding and steps, and of measuring after each step where early stopping asks for it: else an
+        adaptation needs none."""
         self.yardstick = Yardstick(model, self.heldout, self.instructions, changed_threshold, measure_windows)
         adapter.add(model, NAME, how.rank, how.alpha, how.seed, layers=how.layers, rows=self.method.rows)
+        self.largest_update = adapter.base_norm(model, NAME)
+        """An update larger than the weights that it changes has exploded, also where its outputs are still numbers."""
         self.optimiser = self._optimiser()
         self.windows_at_once = windows_at_once or how.batch_size
         self.curve: list[CurvePoint] = []
@@ -94,13 +96,14 @@ class Learner:
     def advance(self, to: int) -> None:
         """Go on until `to` steps are taken, or early stopping has had enough.
 
-        Raises AdaptationError when a loss or the update is no longer a number.
+        Raises AdaptationError when a loss is no longer a number, or the update larger than the weights that it changes.
         """
         while self.steps < to and not self.stopped:
             started = time.perf_counter()
             loss = self._step()
-            self.seconds += time.perf_counter() - started
+            stepped = time.perf_counter()
             measurement = self._measure(self.yardstick.few, self.steps + 1)
+            self.seconds += (time.perf_counter() if self.how.early_stopping else stepped) - started
             point = CurvePoint(step=self.steps + 1, training_loss=loss, measurement=measurement, seconds=self.seconds)
             self.curve.append(point)
             if self.how.early_stopping:
@@ -155,7 +158,7 @@ class Learner:
     def measure(self) -> Measurement:
         """World model and policy drift on all held-out windows.
 
-        Raises AdaptationError when steps were taken and the adapter is still nothing, or holds no numbers any more.
+        Raises AdaptationError when steps were taken and the adapter is still nothing, or when it has exploded.
         """
         return self._measure(self.yardstick.all, self.steps)
 
@@ -165,8 +168,11 @@ class Learner:
             raise AdaptationError(
                 f"after {steps} steps at learning rate {self.how.learning_rate:g} the update has norm 0: nothing moved"
             )
-        if not math.isfinite(norm):
-            raise self._broken(f"after {steps} steps the update has norm {norm:g}: it exploded")
+        if not norm <= self.largest_update:
+            raise self._broken(
+                f"after {steps} steps the update has norm {norm:g}, the weights that it changes "
+                f"{self.largest_update:g}: it exploded"
+            )
         measurement = self.yardstick.measure(norm, windows)
         if wrong := [name for name, value in measurement.metrics().items() if not math.isfinite(value)]:
             raise self._broken(f"after {steps} steps the held-out {', '.join(wrong)} is not a number")
