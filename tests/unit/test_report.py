@@ -216,7 +216,7 @@ def test_seeds_of_a_budget_are_one_arm(tmp_path: Path) -> None:
     assert len(results.arms) == 18 and len(findings.arms) == 6
     assert all(each.difference and each.difference.seeds == 3 for each in findings.arms)
     assert findings.arms[0].rate.episodes == 90
-    assert "paired sign-flip permutation test" in bare_page(results)
+    assert "the larger of two exact tests" in bare_page(results)
 
 
 def test_budget_of_which_a_seed_failed_is_failed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a budget buys: success and world-model error against what is spent, and against each other."""
 
+import itertools
 from collections.abc import Callable, Iterable
 
 from matplotlib.axes import Axes
@@ -7,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
+from worldagen.config.schema import METHODS
 from worldagen.report.findings import Finding, Findings, method_name
 from worldagen.report.panels import WIDE, Label, in_points, legend
 from worldagen.report.theme import Theme
@@ -16,7 +18,7 @@ _MARKERS = "osD^vP"
 
 def budget_curves(findings: Findings, theme: Theme) -> Figure:
     """Success and held-out error against TTT steps, wall clock and environment steps: a dot for each budget, joined to
-    those that differ from it in what the axis shows alone. Colours are methods."""
+    those that differ from it in what the axis shows alone. Colours are methods; of one method, sizes of exploration."""
     spent: list[tuple[str, Callable[[Finding], float], Callable[[Finding], object]]] = [
         ("TTT steps", lambda each: each.steps, lambda each: each.group),
         ("wall clock of the adaptation, s", lambda each: each.learn_seconds, lambda each: each.group),
@@ -32,23 +34,37 @@ def budget_curves(findings: Findings, theme: Theme) -> Figure:
     figure = Figure(figsize=(WIDE, 5.2))
     grid = figure.subplots(len(bought), len(spent), squeeze=False, sharex="col", sharey="row")
     shown = [each for each in findings.compared if each in findings.measured]
-    look_of = looks(findings.methods, theme)
+    kind, kinds = _kinds(findings, theme)
     for row, (ylabel, y, start) in enumerate(bought):
         for column, (xlabel, x, line) in enumerate(spent):
             axes = grid[row][column]
             axes.axhline(start, color=theme.neutral, linewidth=1.2, linestyle="--")
-            for method, look in look_of.items():
-                _lines(axes, [each for each in shown if each.group.method == method], x, y, line, *look)
+            _lines(axes, shown, x, y, line, lambda each: kinds[kind(each)], theme.neutral)
             _logarithmic(axes, [x(each) for each in shown])
             axes.tick_params(labelbottom=row == len(bought) - 1)
             if row == len(bought) - 1:
                 axes.set_xlabel(xlabel)
         grid[row][0].set_ylabel(ylabel)
-    grid[0][0].set_ylim(0, 1)  # else two episodes of difference would fill the picture
+    # The control's interval is always in view, else two episodes of difference would fill the picture.
+    control = findings.control.rate
+    for axes in grid[0]:
+        axes.axhspan(control.low, control.high, color=theme.neutral, alpha=0.12, linewidth=0)
+    ends = [control.low, control.high, *(each.rate.value for each in shown)]
+    grid[0][0].set_ylim(max(0.0, min(ends) - 0.05), min(1.0, max(ends) + 0.05))
     grid[0][0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    names = {method_name(method): Label(0, colour, marker=marker) for method, (colour, marker) in look_of.items()}
-    legend(figure, {**names, "control": Label(0, theme.neutral, style="--")})
+    names = {name: Label(0, colour, marker=marker) for name, (colour, marker) in kinds.items()}
+    legend(figure, {**names, "control, its 95 % interval": Label(0, theme.neutral, style="--")})
     return figure
+
+
+def _kinds(findings: Findings, theme: Theme) -> tuple[Callable[[Finding], str], dict[str, tuple[str, str]]]:
+    """What colours tell apart: a budget's kind, and the colour and marker of each."""
+    if len(findings.methods) > 1 or len(findings.explorations) == 1:
+        found = looks(findings.methods, theme)
+        return lambda each: method_name(each.group.method), {method_name(name): look for name, look in found.items()}
+    sizes = [f"{size} explored" for size in findings.explorations]
+    cycle = zip(itertools.cycle(theme.series), itertools.cycle(_MARKERS), strict=True)
+    return lambda each: f"{each.group.explored} explored", dict(zip(sizes, cycle, strict=False))
 
 
 def _lines(
@@ -57,16 +73,21 @@ def _lines(
     x: Callable[[Finding], float],
     y: Callable[[Finding], float],
     line: Callable[[Finding], object],
-    colour: str,
-    marker: str,
+    look: Callable[[Finding], tuple[str, str]],
+    neutral: str,
 ) -> None:
-    lines: dict[object, list[tuple[float, float]]] = {}
+    """Dots in the look of their kind, joined by `line`; a line through several kinds is `neutral`."""
+    lines: dict[object, list[Finding]] = {}
     for each in found:
-        lines.setdefault(line(each), []).append((x(each), y(each)))
-    for dots in lines.values():
-        horizontal, vertical = zip(*sorted(dots), strict=True)
-        axes.plot(horizontal, vertical, color=colour, linewidth=0.9, alpha=0.45)
-        axes.plot(horizontal, vertical, marker, color=colour, markersize=4, alpha=0.85)
+        lines.setdefault(line(each), []).append(each)
+    for own in lines.values():
+        own.sort(key=x)
+        looks_of = dict.fromkeys(map(look, own))
+        colour = next(iter(looks_of))[0] if len(looks_of) == 1 else neutral
+        axes.plot([x(each) for each in own], [y(each) for each in own], color=colour, linewidth=0.9, alpha=0.45)
+        for shade, marker in looks_of:
+            dots = [(x(each), y(each)) for each in own if look(each) == (shade, marker)]
+            axes.plot(*zip(*dots, strict=True), marker, color=shade, markersize=4, alpha=0.85)
 
 
 def _logarithmic(axes: Axes, values: list[float]) -> None:
@@ -112,11 +133,9 @@ def tradeoff(sweeps: list[Findings], theme: Theme) -> Figure:
 
 
 def looks(methods: Iterable[str], theme: Theme) -> dict[str, tuple[str, str]]:
-    """Colour and marker of each method."""
-    return {
-        method: (theme.series[number % len(theme.series)], _MARKERS[number % len(_MARKERS)])
-        for number, method in enumerate(dict.fromkeys(methods))
-    }
+    """Colour and marker of each method, the same in every picture."""
+    places = {method: METHODS.index(method or "plain") % len(_MARKERS) for method in methods}
+    return {method: (theme.series[place], _MARKERS[place]) for method, place in places.items()}
 
 
 def _dot(colour: str, label: str, marker: str = "o", fill: str = "") -> Line2D:

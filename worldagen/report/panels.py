@@ -16,7 +16,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, Percent
 
 from worldagen.report.findings import Finding, Findings, method_name
 from worldagen.report.theme import Theme
-from worldagen.report.words import points
 
 SIZE = (5.4, 3.7)
 WIDE = 10.8
@@ -24,9 +23,9 @@ _MARKERS = "osD^vP"
 
 
 def in_points(axis: Axis) -> None:
-    """Ticks of a difference of rates, at whole percentage points: at every 2.5 they would be labelled wrongly."""
+    """Ticks of a difference of rates, in percentage points, of small ones in tenths."""
     axis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: points(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 1) + 0.0:+g}".replace("-", "−")))
 
 
 def in_percent(axis: Axis) -> None:
