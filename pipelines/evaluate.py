@@ -20,6 +20,7 @@ from worldagen.models import checkpoint
 from worldagen.rollout.inference import start_servers
 from worldagen.rollout.pool import Pool
 from worldagen.run_folder import open_run_folder
+from worldagen.sweep.forecast import on_cpus, simulated_minutes
 from worldagen.sweep.plan import given_checkpoint
 from worldagen.types import GAVE_UP, EnvSpec, PolicySpec
 
@@ -48,6 +49,21 @@ def run(config: Config) -> None:
     text = "\n".join(report(config, env, fingerprint, outcomes))
     write_text(folder / "evaluation.txt", text + "\n")
     print(text)
+
+
+def describe(config: Config) -> str:
+    """What would be run. Starts nothing. Raises ConfigError as `run` does."""
+    tasks, base = evaluated_tasks(config), given_checkpoint(config)
+    given_adapter(config, checkpoint.fingerprint(base))
+    specs = evaluation_specs(config, EnvSpec(suite=config.env.suite), tasks, PolicySpec())
+    policies, chained = 1 + bool(config.evaluation.adapter), runs_chains(config)
+    steps = policies * sum(spec.step_limit * (1 + len(spec.then)) for spec in specs)
+    return (
+        f"run folder   {config.run_dir}\n"
+        f"evaluation   {len(specs)} {'chains' if chained else 'episodes'} of {len(tasks)} tasks"
+        f"{' with and without the adapter' * (policies - 1)}, {steps} control steps at most\n"
+        f"time         {on_cpus(config, simulated_minutes(config, steps))}"
+    )
 
 
 def given_adapter(config: Config, base: str) -> Path:
@@ -146,4 +162,4 @@ def _verdict(different: bool) -> str:
 
 
 if __name__ == "__main__":
-    main(run, doc=__doc__)
+    main(run, doc=__doc__, dry_run=describe)

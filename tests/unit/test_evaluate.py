@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.evaluate import given_adapter, keep, report
+from pipelines.evaluate import describe, given_adapter, keep, report
 from worldagen.arms import Outcome
 from worldagen.config import ConfigError, load
 from worldagen.types import EnvSpec
@@ -35,6 +35,16 @@ def test_an_adapter_of_these_weights_is_taken(tmp_path: Path) -> None:
     (tmp_path / "adapter.json").write_text('{"base": "0123"}')
     (tmp_path / "adapter.safetensors").touch()
     assert given_adapter(load(overrides=[f"evaluation.adapter={tmp_path}"]), "0123") == tmp_path
+
+
+def test_the_plan_of_an_evaluation() -> None:
+    given = ["checkpoint=checkpoints/calvin", "env.suite=calvin_d", "env.tasks=[open_drawer,turn_on_led]"]
+    episodes = describe(load(overrides=[*given, "evaluation.episodes_per_task=3", "evaluation.step_limit=100"]))
+    assert "6 episodes of 2 tasks, 600 control steps at most" in episodes
+    chains = describe(load(overrides=[*given, "evaluation.chains=4", "evaluation.chain_length=2"]))
+    assert "4 chains of 2 tasks" in chains
+    with pytest.raises(ConfigError, match="holds no adapter"):
+        describe(load(overrides=[*given, "evaluation.adapter=nowhere"]))
 
 
 def test_an_adapter_is_kept_under_a_name_of_its_content(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ import pytest
 from tests.fake_suite import SUITE
 from worldagen.config import Config, ConfigError, load
 from worldagen.evaluation.episodes import evaluation_specs
+from worldagen.evaluation.power import smallest_detectable_difference
 from worldagen.models import checkpoint
 from worldagen.models.worldagen import WorldAgen
-from worldagen.sweep.forecast import describe
+from worldagen.sweep.forecast import CHANCE, describe, on_cpus
 from worldagen.sweep.plan import fresh_init_states, plan_unit, step_counts, trials, way
 from worldagen.ttt.explore import exploration_specs
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
@@ -118,6 +119,19 @@ def test_time_is_estimated_for_the_simulator_at_hand() -> None:
     assert 5 * native < package
 
 
+def test_the_plan_tells_how_large_an_effect_has_to_be() -> None:
+    found = describe(config("evaluation.episodes_per_task=50", "explore.heldout_episodes=2", "ttt.steps=4"))
+    size = smallest_detectable_difference(100, comparisons=2, churn=CHANCE)
+    assert size and f"differences of {100 * size:.0f} points in the search (100 pairs), if 10% of" in found
+    few = describe(config("evaluation.episodes_per_task=2", "evaluation.confirm_episodes=30", "ttt.steps=4"))
+    assert "differences of nothing in the search (4 pairs), " in few and "on fresh initial states (60 pairs)" in few
+
+
+def test_an_estimate_for_a_larger_model_says_what_it_is_worth() -> None:
+    assert "a guess made for the tiny model" in on_cpus(load(overrides=["model.preset=paper_calvin"]), 5)
+    assert on_cpus(config("pool.workers=7"), 5) == "roughly 5 minutes on 7 CPUs"
+
+
 def test_the_plan_counts_what_will_run() -> None:
     text = describe(config("evaluation.episodes_per_task=5", "evaluation.videos=1", "ttt.steps=[4,16]"))
     assert "arms         5: the control" in text
@@ -139,6 +153,9 @@ def test_the_plan_counts_what_will_run() -> None:
         ("evaluation.confirm_episodes=40", "of the 50 initial states of push search and exploration leave only 3"),
         ("explore.step_limit=9", "shorter than one window"),
         ("env.suite=tests.fake_suite:Missing", "Missing"),
+        ("study.settings={weak: {}}", "use pipelines/study.py"),
+        ("evaluation.adapter=runs/x", "is for pipelines/evaluate.py"),
+        ("model.preset=paper_calvin", "cannot be pretrained without pretrain.vision_checkpoint"),
         ("checkpoint=nowhere", "checkpoint=nowhere: .* is not a checkpoint folder"),
     ],
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from worldagen.config import Config
 from worldagen.envs.suites import configured_shifts
 from worldagen.evaluation.episodes import evaluation_specs
+from worldagen.evaluation.power import smallest_detectable_difference
 from worldagen.sweep.plan import Unit, axes, plan_unit, step_counts, trials
 from worldagen.types import EnvSpec, PolicySpec
 
@@ -23,6 +24,8 @@ SECONDS_PER_WINDOW = {"adapt": 0.02, "pretrain": 0.04}
 """One window of one optimiser step of the tiny model on one CPU."""
 SECONDS_TO_START = 60.0
 """Starting Ray, the simulators and the model's processes."""
+CHANCE = 0.1
+"""Share of episodes that change to and fro between two arms, for what a sweep could find. Its report knows better."""
 _BYTES_PER_IMAGE_PIXEL = 1.6
 """PNG of a simulated camera image."""
 
@@ -84,8 +87,9 @@ def describe(config: Config) -> str:
         "confirmation": f"{found.confirmed} episodes from fresh initial states: control, best group, the rule's choice"
         if found.confirmed
         else "none (evaluation.confirm_episodes=0)",
+        "would find": _finds(config, found, len(unit.tasks)),
         "storage": f"about {_storage(config, found) / 1e6:.0f} MB",
-        "time": f"roughly {minutes(config, found):.0f} minutes on {_workers(config)} CPUs",
+        "time": on_cpus(config, minutes(config, found)),
     }
     return "\n".join(f"{name:13}{text}" for name, text in lines.items())
 
@@ -94,11 +98,35 @@ def minutes(config: Config, found: Forecast) -> float:
     """Estimated wall clock on this machine."""
     control_steps = found.demonstrations * config.demos.step_limit + found.explored * config.explore.step_limit
     control_steps += (found.evaluated + found.confirmed) * found.step_limit
-    simulate = control_steps * SECONDS_PER_STEP[_simulator(config), config.env.visuals]
     adapt = found.trials * max(config.ttt.steps) * config.ttt.batch_size * SECONDS_PER_WINDOW["adapt"]
     pretrain = config.pretrain.steps * config.pretrain.batch_size * SECONDS_PER_WINDOW["pretrain"]
-    work = simulate + adapt + (0.0 if config.checkpoint else pretrain)
-    return (SECONDS_TO_START + work / _workers(config)) / 60
+    work = adapt + (0.0 if config.checkpoint else pretrain)
+    return simulated_minutes(config, control_steps) + work / _workers(config) / 60
+
+
+def simulated_minutes(config: Config, control_steps: int) -> float:
+    """Estimated wall clock of so many control steps, with the policy that decides in them."""
+    seconds = control_steps * SECONDS_PER_STEP[_simulator(config), config.env.visuals]
+    return (SECONDS_TO_START + seconds / _workers(config)) / 60
+
+
+def on_cpus(config: Config, estimate: float) -> str:
+    """An estimate of minutes in words."""
+    where = f"{_workers(config)} CPUs" + ("" if config.pool.workers else " of this machine")
+    larger = "; a guess made for the tiny model: this one takes many times as long without a GPU"
+    return f"roughly {estimate:.0f} minutes on {where}" + (larger if config.model.preset != "tiny" else "")
+
+
+def _finds(config: Config, found: Forecast, tasks: int) -> str:
+    """How large an effect has to be, said before it is paid for."""
+    places = [(f"in the search ({found.per_arm} pairs)", found.per_arm, found.arms - 1)]
+    if fresh := tasks * config.evaluation.confirm_episodes:
+        places.append((f"on fresh initial states ({fresh} pairs)", fresh, 2))
+    said = []
+    for where, pairs, comparisons in places:
+        size = smallest_detectable_difference(pairs, comparisons=comparisons, churn=CHANCE)
+        said.append(f"{100 * size:.0f} points {where}" if size else f"nothing {where}")
+    return f"differences of {', '.join(said)}, if {CHANCE:.0%} of the episodes change by chance"
 
 
 def _pretraining(config: Config, found: Forecast) -> str:

@@ -41,8 +41,19 @@ def plan_unit(config: Config) -> Unit:
             "evaluation.protocol or evaluation.chains asks for chains: a sweep compares arms by single tasks; "
             "evaluate its adapters on chains with pipelines/evaluate.py"
         )
+    if config.study.settings:
+        raise ConfigError("study.settings names the settings of a study, and a sweep has one: use pipelines/study.py")
+    if config.evaluation.adapter:
+        raise ConfigError(
+            "evaluation.adapter is for pipelines/evaluate.py: a sweep makes the adapters that it evaluates"
+        )
     if config.checkpoint:
         given_checkpoint(config)
+    elif config.model.vision_frozen and not config.pretrain.vision_checkpoint:
+        raise ConfigError(
+            f"checkpoint is not set, and model.preset={config.model.preset} cannot be pretrained without "
+            "pretrain.vision_checkpoint; name the weights, e.g. checkpoint=runs/published_calvin"
+        )
     elif not (config.demos_dir or config.pretrain.data):
         available_init_states(config, known)
     if len(known) < 2:
