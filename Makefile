@@ -1,4 +1,4 @@
-.PHONY: demo test test-full lint format setup lock clean-venv
+.PHONY: demo test test-full lint format setup lock
 
 PY := .venv/bin/python
 

@@ -32,7 +32,7 @@ fi
 stamp=.venv/.installed
 wanted=$(cat requirements.lock requirements-libero.txt pyproject.toml setup.sh | sha256sum)
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
-    say "creating .venv and installing the locked Python packages (about 3 GB on disk, 3 to 10 minutes)"
+    say "creating .venv and installing the locked Python packages (4 GB on disk, with CUDA more; 3 to 10 minutes)"
     [ -x .venv/bin/python ] || "$python" -m venv .venv
     pip=".venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input"
     # torch first and on its own: CPU or CUDA build is the machine's choice, and an unpinned torch would replace it.

@@ -1,9 +1,13 @@
-"""Convert a published WorldAgen checkpoint (authors' .pth files, or their Hugging Face repository) into our format."""
+"""Convert a published WorldAgen checkpoint (authors' .pth files, or their Hugging Face repository) into our format.
+
+Also brings CLIP, which these models read instructions with, into the Hugging Face cache ($HF_HOME).
+"""
 
 import argparse
 import sys
 
 from worldagen.models.published import PUBLISHED, REPOSITORY, convert
+from worldagen.models.text import CLIP, load_clip
 from worldagen.models.weights import CheckpointError
 
 
@@ -19,6 +23,14 @@ def main() -> None:
             print(f"wrote {folder}")
     except CheckpointError as error:
         sys.exit(f"error: {error}")
+    try:
+        load_clip()
+    except OSError as error:
+        sys.exit(
+            f"error: the checkpoint is complete, but {CLIP}, which it reads instructions with, is neither cached nor "
+            f"to be downloaded here ({str(error).splitlines()[0]}); run this again where the hub can be reached, with "
+            "the HF_HOME of the runs"
+        )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from itertools import chain, pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -59,10 +60,14 @@ class ClipText:
     @torch.no_grad()
     def _encode(self, sentences: list[str]) -> torch.Tensor:
         if self._loaded is None:
-            from transformers import AutoTokenizer, CLIPTextModelWithProjection  # slow to import, rarely needed
-
-            model = CLIPTextModelWithProjection.from_pretrained(self.name).eval()
-            self._loaded = AutoTokenizer.from_pretrained(self.name), model
+            self._loaded = load_clip(self.name)
         tokenizer, model = self._loaded
         tokens = tokenizer(list(sentences), padding="max_length", max_length=77, truncation=True, return_tensors="pt")
         return model(**tokens).text_embeds
+
+
+def load_clip(name: str = CLIP) -> tuple[Any, Any]:
+    """Tokenizer and text model, from the hub's cache or the hub. Raises OSError when they are in neither."""
+    from transformers import AutoTokenizer, CLIPTextModelWithProjection  # slow to import, rarely needed
+
+    return AutoTokenizer.from_pretrained(name), CLIPTextModelWithProjection.from_pretrained(name).eval()
