@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ray
 
-from worldagen.config import Config, in_ray_job
+from worldagen.config import Config, ConfigError, in_ray_job
 
 
 def connect(config: Config) -> None:
@@ -14,7 +14,7 @@ def connect(config: Config) -> None:
 
     A job submitted with `ray job submit` joins its own cluster. Otherwise the cluster at `ray_address` (or at
     $RAY_ADDRESS) is joined and this code sent there, without what .rayignore names; with no address a local Ray starts.
-    Raises ConnectionError when there is no cluster at the address.
+    Raises ConfigError when there is no cluster at the address.
     """
     if ray.is_initialized():
         return
@@ -23,6 +23,11 @@ def connect(config: Config) -> None:
         ray.init(logging_level=logging.WARNING)
     elif address:
         project = Path(__file__).resolve().parent.parent
-        ray.init(address, logging_level=logging.WARNING, runtime_env={"working_dir": str(project)})
+        try:
+            ray.init(address, logging_level=logging.WARNING, runtime_env={"working_dir": str(project)})
+        except ConnectionError as error:
+            raise ConfigError(
+                f"no Ray cluster answers at {address}: start one, or set neither ray_address nor RAY_ADDRESS"
+            ) from error
     else:
         ray.init("local", include_dashboard=False, logging_level=logging.WARNING)

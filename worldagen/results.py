@@ -1,6 +1,6 @@
 """What a sweep found: the carrier between the sweep that measures and the report that shows.
 
-A leaf, so that tracking/ and evaluation/ read it without importing the sweep. One `SweepResults` per adaptation unit,
+A leaf, so that report/ and study/ read it without importing the sweep. One `SweepResults` per adaptation unit,
 stored as one JSON file. All paths are relative to the run folder.
 """
 
@@ -46,7 +46,7 @@ class Exploration:
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Summed over the episodes: reset, simulate, render, wait."""
     coverage: Mapping[str, float] = field(default_factory=dict)
-    """How much of what could be met was met, by name of the figure (see `ttt.explore`)."""
+    """How much of what could be met was met, by name of the figure (see `ttt.coverage`)."""
     coverages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """The same for each size of exploration that was asked for."""
     mixture: Mapping[str, float] = field(default_factory=dict)

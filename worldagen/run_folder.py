@@ -16,6 +16,7 @@ HARMLESS = (
     *(f"pretrain.{name}" for name in PRETRAIN_FREE),
     "inference.servers",
     "inference.max_wait_ms",
+    "inference.max_adapters",
     "inference.gpus",
     "ttt.windows_at_once",
     "evaluation.retry_failed",

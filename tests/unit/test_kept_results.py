@@ -13,7 +13,7 @@ from worldagen.study.plan import setting_configs
 from worldagen.study.summary import load_study
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = {"calvin_budgets": ("calvin", "study_calvin_budgets")}
+KEPT = {"calvin": ("calvin", "study_calvin")}
 """Folder in docs/study: checkpoint, which has a configuration of the same name, and the study's own configuration."""
 
 

@@ -22,6 +22,10 @@ PUBLISHED_LIBERO = PUBLISHED["libero"].conventions
 PUBLISHED_CALVIN = PUBLISHED["calvin"].conventions
 
 
+def test_the_published_pairing_is_late_for_calvin_only() -> None:
+    assert "late" in PUBLISHED_CALVIN.pairing and PUBLISHED_LIBERO.pairing == Conventions().pairing
+
+
 def request(model, seed: int = 0) -> DecisionRequest:
     rng, size = np.random.default_rng(seed), model.config.image_size
     return DecisionRequest(

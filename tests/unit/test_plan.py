@@ -146,6 +146,8 @@ def test_the_plan_counts_what_will_run() -> None:
     ("override", "message"),
     [
         ("env.tasks=[push,pul]", r"env.tasks: .* has no task 'pul'; did you mean 'pull'"),
+        ("env.tasks=[push,push]", "env.tasks names 'push' twice"),
+        ("evaluation.tasks=[push,push]", "evaluation.tasks names 'push' twice"),
         ("evaluation.tasks=[shove]", r"evaluation.tasks: .* has no task 'shove'"),
         ("env.tasks=[push]", "name two or more"),
         ("env.shifts.sensor_nose=1", r"env.shifts: unknown shift 'sensor_nose'; did you mean 'sensor_noise'"),

@@ -147,6 +147,8 @@ def test_bad_calvin_data_is_named(calvin: CalvinSplit, tmp_path: Path) -> None:
     (folder / "lang_annotations" / "auto_lang_ann.npy").unlink()
     with pytest.raises(DataError, match="has no lang_annotations"):
         CalvinSplit(folder)
+    with pytest.raises(DataError, match="is not a folder; give the folder of one split"):
+        CalvinSplit(tmp_path / "nowhere")
     with pytest.raises(DataError, match="holds no frames"):
         CalvinSplit(tmp_path)
 

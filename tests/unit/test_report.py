@@ -247,8 +247,10 @@ def test_budgets_are_drawn_over_environment_steps_where_explorations_differ(tmp_
         "wall clock of the adaptation, s",
         "environment steps",
     ]
-    dots = [line.get_xdata() for line in several.axes[2].lines if line.get_marker() != "None"]
-    assert dots and all(set(each) == {6 * 120, 36 * 120} for each in dots), "joined over exploration, nothing else"
+    joined = [line.get_xdata() for line in several.axes[2].lines if line.get_linewidth() < 1]
+    assert joined and all(set(each) == {6 * 120, 36 * 120} for each in joined), "joined over exploration, nothing else"
+    dots = [line.get_color() for line in several.axes[2].lines if line.get_marker() != "None"]
+    assert len(set(dots)) == 2, "of one method, a colour for each size of exploration"
     assert len(one.axes) == 4
 
 
@@ -309,6 +311,11 @@ def test_arms_that_solve_as_many_as_the_best_are_told(tmp_path: Path) -> None:
     assert equal.best and equal.best is equal.best_world_model
     told = f"6 of 6 arms solved as many episodes as {equal.name(equal.best)};"
     assert any(sentence.startswith(told) for sentence in statements(equal))
+    still = dataclasses.replace(equal.results.arms[-1].measurement, arm_drift=0.0, gripper_flips=0.0)
+    arms = (*equal.results.arms[:-1], dataclasses.replace(equal.results.arms[-1], measurement=still))
+    assert judge(dataclasses.replace(equal.results, arms=arms)).tied == 5, (
+        "one that leaves the policy alone is no rival"
+    )
     spread = judge(make_results(tmp_path, effect=0.4, per_task=40, media=False, failed=False))
     assert spread.tied == 1 and not any("solved as many" in sentence for sentence in statements(spread))
 

@@ -35,6 +35,7 @@ def test_the_same_configuration_may_enter_again(tmp_path: Path) -> None:
         "pretrain.loaders=2",
         "pretrain.validate_every=7",
         "inference.servers=3",
+        "inference.max_adapters=64",
         "ray_address=auto",
         "tracking.experiment=x",
         "ttt.windows_at_once=5",

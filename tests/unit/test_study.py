@@ -318,9 +318,9 @@ def test_pipeline_runs_every_setting_and_tells_what_failed(
     ("base", "name"),
     [
         ("calvin", "study_calvin"),
-        ("calvin", "study_calvin_budgets"),
         ("calvin", "study_small"),
         ("libero", "study_libero"),
+        ("libero", "study_libero_budgets"),
     ],
 )
 def test_shipped_studies_can_be_run(base: str, name: str) -> None:

@@ -46,7 +46,7 @@ class EnvConfig:
     shifts: dict[str, float] = field(default_factory=dict)
     """Changes to the world by name, each with its strength, e.g. `env.shifts.camera=0.5`."""
     shift_seed: int = at_least_zero(0)
-    """Which of the changes of the given strengths."""
+    """Seed of what a shift draws at random, e.g. the direction in which the camera moves; the strength stays."""
 
 
 @dataclass
@@ -118,7 +118,7 @@ class ModelConfig:
     observation_queries: int = 9
     """World-model query tokens per image; a perfect square."""
     predict_state: bool = False
-    """Also predict the next robot state (off in every published run)."""
+    """Also predict the next robot state (off in every published run; nothing here trains it)."""
     text: str = one_of("words", "clip")
     """`words`: a small word embedding trained with the model; `clip`: frozen CLIP ViT-B/32 sentence features."""
     unused_parameters: bool = False
@@ -182,7 +182,7 @@ class PretrainConfig:
     """Torch threads of each worker."""
     loaders: int = at_least_zero(0)
     """Processes of each worker that read windows ahead; with 0 a thread of the worker does. Each holds two steps'
-    windows in /dev/shm. They count to no CPU of Ray's: leave `worker_cpus` room for them."""
+    windows in /dev/shm. Ray does not count them: raise `worker_cpus` by as many."""
     gpu: bool = False
     """Give each worker a GPU."""
     failures: int = at_least_zero(3)
@@ -216,7 +216,8 @@ class PoolConfig:
     """Seconds, waiting for the policy not counted, after which an episode's worker is considered hung, killed and the
     episode tried again."""
     heartbeat: float = positive(120.0)
-    """Seconds without a control step (or the end of a reset) after which the same is done."""
+    """Seconds without a control step (or the end of a reset) after which the worker is killed and the episode tried
+    again."""
     memory_limit_gb: float = positive(4.0)
     """Resident memory above which a worker is replaced after its episode."""
 

@@ -117,6 +117,8 @@ def _state(robot_obs: np.ndarray) -> np.ndarray:
 
 def _naming(folder: Path) -> tuple[str, int]:
     """Prefix and number of digits of the frames' names, which differ between releases."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; give the folder of one split, e.g. task_ABC_D/training")
     with os.scandir(folder) as entries:  # a split has up to millions of files: not to be listed
         first = next((entry.name for entry in entries if re.fullmatch(r"[^.].*\.npz", entry.name)), "")
     match = re.fullmatch(r"(.*?)(\d+)\.npz", first)

@@ -41,9 +41,11 @@ def task_infos(suite: str) -> dict[str, TaskInfo]:
 
 
 def check_tasks(suite: str, names: list[str], setting: str) -> None:
-    """Raise ConfigError, naming the `setting`, for a task that the suite does not have."""
+    """Raise ConfigError, naming the `setting`, for a task that the suite does not have, or that is named twice."""
     known = list(task_infos(suite))
     for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{setting} names {name!r} twice")
         if name not in known:
             raise ConfigError(f"{setting}: {suite} has no task {name!r}; {suggest(name, known)}")
 

@@ -66,7 +66,7 @@ class PairedDifference:
 
     @property
     def distinguishable(self) -> bool:
-        """Its interval is not asked for nothing: with several seeds it may hold zero though p is small."""
+        """The interval must exclude zero too: with several seeds it may include it although p is small."""
         return self.p_corrected < ALPHA and not self.low <= 0 <= self.high
 
 

@@ -36,7 +36,7 @@ PUBLISHED = {
     "libero": Published(
         file="libero/libero_traj7_len_1img_3act/38.pth",
         preset="paper_libero",
-        conventions=Conventions(image="upside down", gripper="+1 close, -1 open", pairing=_PAIRING),
+        conventions=Conventions(image="upside down", gripper="+1 close, -1 open"),
     ),
 }
 

@@ -77,6 +77,11 @@ class Finding:
         return fmean(values)
 
     @property
+    def moves_policy(self) -> bool:
+        """Whether the adapted policy differs from the base's at all."""
+        return bool(self.measured("arm_drift") or self.measured("gripper_flips"))
+
+    @property
     def learn_seconds(self) -> float:
         return fmean(arm.learn_seconds for arm in self.arms)
 
@@ -138,9 +143,9 @@ class Findings:
 
     @property
     def tied(self) -> int:
-        """How many budgets solved as many episodes as the best one, itself included; 0 without one."""
+        """How many budgets that move the policy solved as many episodes as the best one, itself included; 0 without."""
         best = self.best
-        return sum(each.rate.value == best.rate.value for each in self.compared) if best else 0
+        return sum(each.rate.value == best.rate.value and each.moves_policy for each in self.compared) if best else 0
 
     @property
     def again(self) -> tuple[Confirmed, ...]:

@@ -4,6 +4,7 @@ import base64
 import datetime
 import importlib.metadata
 import json
+import logging
 import math
 import platform
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ PRETRAINING = {
     "validation/copy_all": "copying the last frame, all patches",
 }
 """What the page tells of the trainer's metrics."""
+logger = logging.getLogger(__name__)
 ONE_TABLE = 24
 """Arms that fit one table; more are told method by method."""
 
@@ -167,11 +169,15 @@ def told_per_task(findings: Findings) -> tuple[Finding, ...]:
 def clips(findings: Findings, run_dir: Path) -> list[list[Clip]]:
     """The filmed episodes, a row each: the control first, then every other arm that was filmed.
 
-    Empty when not all of these arms have all the films, for then a row would show different episodes.
+    Empty when not all of these arms have all the films, for then a row would show different episodes, and when results
+    were kept without their films.
     """
     filmed = [each for each in findings.everything if each.arm.videos]
     count = findings.results.config["evaluation"]["videos"]
     if any(len(each.arm.videos) != count for each in filmed):
+        return []
+    if gone := [film for each in filmed for film in each.arm.videos if not (run_dir / film).exists()]:
+        logger.warning("no films: %s is not in %s", gone[0], run_dir)
         return []
     return [[_clip(findings, each, number, run_dir) for each in filmed] for number in range(count)] if filmed else []
 
@@ -195,7 +201,7 @@ def per_task(each: Finding, tasks: tuple[str, ...]) -> list[Rate]:
 
 def pretraining(results: SweepResults, run_dir: Path) -> list[tuple[str, str]]:
     """What the trainer measured of the checkpoint, in words; empty when this checkpoint is no longer there."""
-    folder = Path(results.config["checkpoint"] or run_dir / "checkpoint")
+    folder = Path(results.config["checkpoint"] or run_dir / "checkpoint").expanduser()
     if not (folder / "config.json").exists():
         return []
     about = checkpoint.describe(folder)

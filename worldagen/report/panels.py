@@ -25,7 +25,11 @@ _MARKERS = "osD^vP"
 def in_points(axis: Axis) -> None:
     """Ticks of a difference of rates, in percentage points, of small ones in tenths."""
     axis.set_major_locator(MaxNLocator(nbins=9, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 1) + 0.0:+g}".replace("-", "−")))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(round(100 * value, 1))))
+
+
+def _tick(points: float) -> str:
+    return f"{points:+g}".replace("-", "−") if points else "0"
 
 
 def in_percent(axis: Axis) -> None:

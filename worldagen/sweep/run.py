@@ -188,6 +188,7 @@ def _facts(config: Config, explored: Explored) -> Exploration:
         [trajectories.info(path).chunks for path in paths] for paths in (explored.training, explored.heldout)
     )
     sizes = {size: explored.first(size) for size in config.explore.episodes}
+    coverages = {str(size): first.coverage for size, first in sorted(sizes.items()) if first.training}
     return Exploration(
         episodes=len(training),
         heldout_episodes=len(heldout),
@@ -197,8 +198,8 @@ def _facts(config: Config, explored: Explored) -> Exploration:
         noise=config.explore.noise,
         lost=explored.lost,
         seconds=explored.seconds,
-        coverage=explored.coverage,
-        coverages={str(size): first.coverage for size, first in sorted(sizes.items()) if first.training},
+        coverage=coverages[str(max(sizes))],
+        coverages=coverages,
         mixture=config.explore.mixture,
     )
 

@@ -1,8 +1,9 @@
 """MLflow: one parent run per sweep, one child per trial, metrics over TTT steps, artifacts.
 
 `open_sweep` (driver, once) creates the store and the parent run, or finds both again when a run is resumed; what it
-returns is plain data that travels to the trials, which call the other functions. Nothing is logged twice on resume:
-the parent's id is kept in the run folder, a child is found by its tag, a metric is skipped at steps it already has.
+returns is plain data that travels to the pretraining workers; of trials the driver tells. Nothing is logged twice on
+resume: the parent's id is kept in the run folder, a child is found by its tag, a metric is skipped at steps that it
+already has.
 """
 
 import json
@@ -22,6 +23,7 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from worldagen.config import Config, run_path, to_dict
+from worldagen.config.content import flat
 
 PARENT_TAG = "mlflow.parentRunId"
 TRIAL_TAG = "worldagen.trial"
@@ -44,7 +46,7 @@ def tracking_uri(config: Config) -> str:
     return config.tracking.mlflow_uri or f"sqlite:///{run_path(config) / 'mlflow.db'}"
 
 
-def open_sweep(config: Config, name: str, tags: Mapping[str, str] | None = None) -> TrackedSweep:
+def open_sweep(config: Config, name: str) -> TrackedSweep:
     """Create (or, in a run folder that has one, reopen) the parent run `name`; the config becomes its parameters.
 
     Call it once, in the driver, before any trial logs: the first use of a store creates its tables (some 9 s).
@@ -58,7 +60,7 @@ def open_sweep(config: Config, name: str, tags: Mapping[str, str] | None = None)
         client.update_run(earlier.info.run_id, status="RUNNING")
         return TrackedSweep(uri, earlier.info.experiment_id, earlier.info.run_id)
     experiment_id = _experiment(client, uri, config.tracking.experiment)
-    run = client.create_run(experiment_id, run_name=name, tags=dict(tags or {}))
+    run = client.create_run(experiment_id, run_name=name)
     sweep = TrackedSweep(uri, experiment_id, run.info.run_id)
     _log_params(client, sweep.run_id, to_dict(config))
     record.write_text(json.dumps({"run_id": sweep.run_id}))
@@ -124,10 +126,6 @@ def close_run(sweep: TrackedSweep, run_id: str, failed: bool = False) -> None:
     _client(sweep).set_terminated(run_id, "FAILED" if failed else "FINISHED")
 
 
-def _folder(config: Config) -> Path:
-    return Path(config.run_dir).expanduser().absolute()
-
-
 def _find_run(client: MlflowClient, run_id: str) -> Run | None:
     """The run, or None if this store does not know it (the URI changed, or the store was deleted)."""
     try:
@@ -154,16 +152,9 @@ def _experiment(client: MlflowClient, uri: str, name: str) -> str:
 
 
 def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
-    flat = [Param(name, str(value)) for name, value in _flatten(params).items()]
-    for first in range(0, len(flat), _PARAMS_PER_BATCH):
-        client.log_batch(run_id, params=flat[first : first + _PARAMS_PER_BATCH])
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat.update(_flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value})
-    return flat
+    given = [Param(name, str(value)) for name, value in flat(params).items()]
+    for first in range(0, len(given), _PARAMS_PER_BATCH):
+        client.log_batch(run_id, params=given[first : first + _PARAMS_PER_BATCH])
 
 
 def _quiet() -> None:
