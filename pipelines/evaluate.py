@@ -1,7 +1,6 @@
 """Evaluate a checkpoint on the evaluation episodes, and beside it an adapter: success rates with 95 % intervals."""
 
 import hashlib
-import json
 import math
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from worldagen.evaluation.drawn_chains import describe_drawn_chains, runs_chains
 from worldagen.evaluation.episodes import evaluate, evaluated_tasks, evaluation_specs
 from worldagen.evaluation.protocols import describe_protocol
 from worldagen.evaluation.statistics import ALPHA, Rate, paired_difference, rate
+from worldagen.models import adapter as adapters
 from worldagen.models import checkpoint
 from worldagen.rollout.inference import start_servers
 from worldagen.rollout.pool import Pool
@@ -26,7 +26,6 @@ from worldagen.types import GAVE_UP, EnvSpec, PolicySpec
 
 ADAPTERS = "adapters"
 """Folder in the run folder."""
-ADAPTER_FILES = ("adapter.json", "adapter.safetensors")
 
 
 def run(config: Config) -> None:
@@ -74,13 +73,10 @@ def given_adapter(config: Config, base: str) -> Path:
     folder = Path(config.evaluation.adapter).expanduser().absolute()
     if not config.evaluation.adapter:
         return folder
-    for name in ADAPTER_FILES:
-        if not (folder / name).exists():
-            raise ConfigError(f"evaluation.adapter={folder} holds no adapter (no {name})")
     try:
-        made_for = json.loads((folder / "adapter.json").read_text())["base"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"evaluation.adapter={folder}: adapter.json is damaged ({error}); copy it again") from error
+        made_for = adapters.describe(folder)["base"]
+    except adapters.AdapterError as error:
+        raise ConfigError(f"evaluation.adapter={error}") from error
     if made_for != base:
         raise ConfigError(f"evaluation.adapter={folder} was made for other weights ({made_for}, here {base})")
     return folder
@@ -91,7 +87,7 @@ def keep(adapter: Path, folder: Path) -> str:
 
     Episodes are known by it: another adapter in the same place gets episodes of its own.
     """
-    content = {name: (adapter / name).read_bytes() for name in ADAPTER_FILES}
+    content = {name: (adapter / name).read_bytes() for name in adapters.FILES}
     version = hashlib.sha256(b"".join(content.values())).hexdigest()[:12]
     with first_folder(folder / version) as new:
         for name, data in content.items():

@@ -17,6 +17,7 @@ from worldagen.types import EnvSpec
         ('{"base": "0123"}', False, "no adapter.safetensors"),
         ('{"base": "4567"}', True, r"was made for other weights \(4567, here 0123\)"),
         ('{"base": "01', True, "adapter.json is damaged"),
+        ('{"base": "0123", "format_version": 99}', True, "format version 99, this worldagen reads up to 2"),
         ("[]", True, "adapter.json is damaged"),
     ],
 )

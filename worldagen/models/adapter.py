@@ -31,6 +31,7 @@ from worldagen.models.worldagen import WorldAgen
 ATTENTION, MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
 PROJECTIONS = (*(f"self_attn.{name}" for name in ATTENTION), *(f"mlp.{name}" for name in MLP))
 """What adapters wrap in each layer of the backbone."""
+FILES = ("adapter.json", "adapter.safetensors")
 FORMAT_VERSION = 2
 """2 added `layers` and `rows`; without them an adapter acts on all."""
 BASE = "__base__"
@@ -218,19 +219,31 @@ def save(model: WorldAgen, name: str, folder: str | Path, provenance: Mapping[st
 def load(model: WorldAgen, name: str, folder: str | Path) -> None:
     """Add the adapter of `folder` under `name`; it is in use afterwards.
 
-    Raises AdapterError when the folder holds none, or one that was made for other base weights.
+    Raises AdapterError as `describe` does, and for an adapter that was made for other base weights.
     """
-    path = Path(folder) / "adapter.json"
-    if not path.is_file():
-        raise AdapterError(f"{folder} holds no adapter (no adapter.json)")
-    about = json.loads(path.read_text())
+    about = describe(folder)
     if about["base"] != (own := fingerprint(model)):
         raise AdapterError(
             f"{folder} was made for base weights {about['base']}, this model's are {own}; load the matching checkpoint"
         )
-    tensors = load_file(path.with_name("adapter.safetensors"))
+    tensors = load_file(Path(folder) / FILES[1])
     add(model, name, about["rank"], about["alpha"], layers=about.get("layers", ()), rows=about.get("rows", ()))
     set_state(model, name, tensors)
+
+
+def describe(folder: str | Path) -> dict[str, Any]:
+    """What `save` wrote about the adapter. Raises AdapterError when it is not there, damaged, or of a newer format."""
+    for name in FILES:
+        if not (Path(folder) / name).is_file():
+            raise AdapterError(f"{folder} holds no adapter (no {name})")
+    try:
+        about = json.loads((Path(folder) / FILES[0]).read_text())
+        version, _ = about.get("format_version", 1), about["base"]
+    except (ValueError, KeyError, AttributeError) as error:
+        raise AdapterError(f"{folder}: adapter.json is damaged ({error}); copy it again") from error
+    if version > FORMAT_VERSION:
+        raise AdapterError(f"{folder} has format version {version}, this worldagen reads up to {FORMAT_VERSION}")
+    return about
 
 
 def _confine(model: WorldAgen) -> Callable[[Any, Any, torch.Tensor], torch.Tensor]:
