@@ -19,7 +19,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 @pytest.fixture(scope="module")
 def sweep(config: Config) -> TrackedSweep:
-    return mlflow_log.open_sweep(config, "sweep of a test", {"assets": "primitive"})
+    return mlflow_log.open_sweep(config, "sweep of a test")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def client(sweep: TrackedSweep) -> MlflowClient:
 def test_store_lies_in_the_run_folder(config: Config, sweep: TrackedSweep, client: MlflowClient) -> None:
     assert (Path(config.run_dir) / "mlflow.db").is_file()
     run = client.get_run(sweep.run_id)
-    assert run.info.run_name == "sweep of a test" and run.data.tags["assets"] == "primitive"
+    assert run.info.run_name == "sweep of a test"
     assert run.data.params["ttt.learning_rate"] == "[0.0003, 0.003]"
     assert run.data.params["env.shifts.camera"] == "0.5"
     assert len(run.data.params) > 80
