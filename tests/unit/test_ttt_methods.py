@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.unit.test_learner import HOW, SENTENCES, SMALL, moving
+from worldagen.arms import Measurement
 from worldagen.config import schema
 from worldagen.config.schema import TTTConfig
 from worldagen.data import trajectories
@@ -125,16 +126,22 @@ def test_a_learner_that_gets_worse_stops_and_goes_back_to_its_best_step(monkeypa
     assert any(not torch.equal(tensor, states[4][key]) for key, tensor in states[3].items())
 
 
-def test_measuring_counts_where_early_stopping_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = {}
-    for patience in (0, 9):
-        learner = make_learner(early_stopping=patience)
-        measure = learner._measure
-        monkeypatch.setattr(learner, "_measure", lambda *given, measure=measure: (time.sleep(0.5), measure(*given))[1])
-        encoded = learner.seconds
-        learner.advance(to=2)
-        seconds[patience] = learner.seconds - encoded
-    assert seconds[9] > 1.0 > seconds[0]
+@pytest.mark.parametrize(("patience", "counted"), [(0, 0.0), (9, 2.0)])
+def test_measuring_counts_where_early_stopping_needs_it(
+    patience: int, counted: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock on which a measurement takes a second and nothing else takes any time."""
+    learner = make_learner(early_stopping=patience)
+    learner.seconds, now, measure = 0.0, [0.0], learner._measure
+
+    def measured(*given: Any) -> Measurement:
+        now[0] += 1.0
+        return measure(*given)
+
+    monkeypatch.setattr("worldagen.ttt.learner.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(learner, "_measure", measured)
+    learner.advance(to=2)
+    assert learner.seconds == counted
 
 
 @pytest.fixture
