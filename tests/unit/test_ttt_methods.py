@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ def test_measuring_counts_where_early_stopping_needs_it(
         now[0] += 1.0
         return measure(*given)
 
-    monkeypatch.setattr("worldagen.ttt.learner.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("worldagen.ttt.learner.time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(learner, "_measure", measured)
     learner.advance(to=2)
     assert learner.seconds == counted
