@@ -52,7 +52,7 @@ def plan_unit(config: Config) -> Unit:
     elif config.model.vision_frozen and not config.pretrain.vision_checkpoint:
         raise ConfigError(
             f"checkpoint is not set, and model.preset={config.model.preset} cannot be pretrained without "
-            "pretrain.vision_checkpoint; name the weights, e.g. checkpoint=runs/published_calvin"
+            "pretrain.vision_checkpoint; name trained weights with checkpoint=FOLDER"
         )
     elif not (config.demos_dir or config.pretrain.data):
         available_init_states(config, known)
