@@ -1,5 +1,6 @@
 """What a sweep will do: episodes, arms, and that arms are comparable."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,20 @@ from worldagen.models.worldagen import WorldAgen
 from worldagen.sweep.forecast import CHANCE, describe, on_cpus
 from worldagen.sweep.plan import fresh_init_states, plan_unit, step_counts, trials, way
 from worldagen.ttt.explore import exploration_specs
-from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
+from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec, Shift
 
 
 def config(*overrides: str) -> Config:
     return load(overrides=[f"env.suite={SUITE}", "env.tasks=[push,pull]", *overrides])
 
 
-def explored(*overrides: str) -> tuple[list[EpisodeSpec], list[EpisodeSpec]]:
+WORLD = EnvSpec(suite=SUITE)
+
+
+def explored(*overrides: str, env: EnvSpec = WORLD) -> tuple[list[EpisodeSpec], list[EpisodeSpec]]:
     given = config(*overrides)
     unit = plan_unit(given)
-    return exploration_specs(given, EnvSpec(suite=SUITE), unit.tasks, unit.instructions, unit.init_states, "base")
+    return exploration_specs(given, env, unit.tasks, unit.instructions, unit.init_states, "base")
 
 
 def test_every_scene_is_explored_under_the_instructions_of_other_tasks() -> None:
@@ -43,6 +47,18 @@ def test_heldout_episodes_are_never_trained_on_and_a_larger_exploration_contains
     assert fewer == training[:6] and fewer_heldout == heldout[:2]
     assert all(40 <= spec.init_state < 50 for spec in training)
     assert [spec.init_state for spec in heldout[::2]] == [*range(39, 29, -1)], "states that no training begins from"
+
+
+def test_a_control_explores_the_world_without_the_shift_that_is_evaluated() -> None:
+    shifted = EnvSpec(suite=SUITE, shifts=(Shift(name="action_scale", strength=1.0),))
+    given = ("env.shifts.action_scale=1",)
+    as_usual = [one for part in explored(*given, env=shifted) for one in part]
+    control = [one for part in explored(*given, "explore.unshifted=true", env=shifted) for one in part]
+    assert all(one.env == shifted for one in as_usual)
+    assert control == [replace(one, env=EnvSpec(suite=SUITE)) for one in as_usual], "nothing else differs"
+    for shifts in ((), ("env.shifts.action_scale=0",)):
+        with pytest.raises(ConfigError, match=r"explore\.unshifted=true .* name the shift"):
+            config("explore.unshifted=true", *shifts)
 
 
 @pytest.mark.parametrize("first", [0, 7, 50, 99])

@@ -11,6 +11,7 @@ from pipelines import study as pipeline
 from worldagen.config import Config, ConfigError, StudyConfig, TTTConfig, load
 from worldagen.envs.suites import configured_shifts
 from worldagen.report import figures
+from worldagen.report.words import statements
 from worldagen.results import SweepResults
 from worldagen.study.document import Document, Section, Table, to_markdown
 from worldagen.study.margins import margins
@@ -183,6 +184,15 @@ def test_findings_tell_gains_and_harms_alike(study: Study) -> None:
     assert "Held-out world-model error where cameras see the shift: camera_half −33 %: at least 20 % in each." in said
 
 
+def test_a_control_that_explored_without_the_shift_is_told_as_one(results: dict[str, SweepResults]) -> None:
+    given = results["camera_half"]
+    config = {**given.config, "explore": {**given.config["explore"], "unshifted": True}}
+    study = summarise("calvin", {"camera_half": dataclasses.replace(given, config=config)})
+    assert study.settings[0].shift == "camera 0.5, explored without it"
+    assert "where cameras see the shift" not in " ".join(sentences(study)), "its error is that of the unshifted world"
+    assert any("Exploration met the world without the shift" in each for each in statements(study.findings[0]))
+
+
 def test_a_harm_of_the_search_is_no_harm_on_fresh_states(results: dict[str, SweepResults], tmp_path: Path) -> None:
     harmed = make_results(tmp_path, effect=-1.0, media=False, failed=False, confirmed=0.0)
     study = summarise("calvin", {"camera_half": results["camera_half"], "harmed": harmed})
@@ -332,7 +342,9 @@ def test_shipped_studies_can_be_run(base: str, name: str) -> None:
     assert all(each.evaluation.confirm_episodes for each in configs.values())
 
 
-@pytest.mark.parametrize(("base", "name"), [("calvin", "study_gain"), ("libero", "study_camera")])
+@pytest.mark.parametrize(
+    ("base", "name"), [("calvin", "study_gain"), ("libero", "study_camera"), ("libero", "study_camera_control")]
+)
 def test_shipped_second_looks_can_be_run(base: str, name: str) -> None:
     """One arm each, on fresh initial states of the same shift."""
     configs = setting_configs(load([f"configs/{base}.yaml", f"configs/{name}.yaml"]))

@@ -141,6 +141,11 @@ def _check_exploration(config: Config) -> None:
         explore.noise > 0 or "noisy" not in explore.mixture,
         "explore.mixture names noisy, which has three times explore.noise: that is 0, so it would be the policy alone",
     )
+    _require(
+        not explore.unshifted or any(config.env.shifts.values()),
+        "explore.unshifted=true explores the world without env.shifts, and there are none; name the shift that is "
+        "evaluated, e.g. env.shifts.camera=1",
+    )
 
 
 def _check_ttt(config: Config) -> None:

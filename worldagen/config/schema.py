@@ -256,6 +256,9 @@ class ExploreConfig:
     """Control steps of each exploratory episode."""
     noise: float = at_least_zero(0.2)
     """Standard deviation of the Gaussian noise added to the exploring policy's arm actions."""
+    unshifted: bool = False
+    """Explore (and measure held-out episodes in) the world without `env.shifts`, which evaluation keeps: a control. A
+    gain that comes all the same does not come from adapting to the shift."""
 
 
 @dataclass

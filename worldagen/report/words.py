@@ -193,6 +193,11 @@ def correlation(found: Correlation) -> str:
 
 def _baseline(findings: Findings) -> list[str]:
     measured, rate, said = findings.results.control.measurement, findings.control.rate, []
+    if findings.results.config["explore"].get("unshifted", False):
+        said.append(
+            "Exploration met the world without the shift that evaluation has: a control, in which a gain is not one of "
+            "adapting to the shift; world-model errors and drift are those of the unshifted world."
+        )
     if measured and measured.changed >= measured.copy_changed > 0:
         said.append(
             "The pretrained world model is no better than copying the last frame on the patches that change; "

@@ -43,12 +43,18 @@ class SettingFindings:
     def shift(self) -> str:
         draw = self.results.config["env"].get("shift_seed", 0)
         listed = ", ".join(f"{name} {strength:g}" for name, strength in self.shifts.items())
-        return listed + (f" (draw {draw})" if listed and draw else "") or "none"
+        listed += f" (draw {draw})" if listed and draw else ""
+        return listed + (", explored without it" if self.explored_unshifted else "") or "none"
+
+    @property
+    def explored_unshifted(self) -> bool:
+        """Whether this is a control, whose exploration did not meet the shift."""
+        return bool(self.results.config["explore"].get("unshifted", False))
 
     @property
     def seen(self) -> bool:
-        """Whether cameras see the shift."""
-        return bool(set(self.shifts) & set(SEEN))
+        """Whether cameras see the shift in what was explored."""
+        return bool(set(self.shifts) & set(SEEN)) and not self.explored_unshifted
 
     @property
     def results(self) -> SweepResults:

@@ -112,6 +112,7 @@ def exploration_specs(
     same however many there are, so a larger exploration contains the smaller one. Raises ConfigError when a task has
     too few initial states for both, ValueError when it has no other task to borrow an instruction from.
     """
+    world = replace(env, shifts=()) if config.explore.unshifted else env
     noise = config.explore.noise
     explorers = {
         "policy": PolicySpec(kind="learned", checkpoint=checkpoint, noise=noise),
@@ -125,7 +126,7 @@ def exploration_specs(
         if not others:
             raise ValueError(f"exploring {task} needs the instruction of another task, but only {task} is known")
         return EpisodeSpec(
-            env=env,
+            env=world,
             task=task,
             init_state=init_state(config.explore.first_init_state, turn, init_states[task]),
             seed=config.seed * 1_000_000 + first_seed + index,
