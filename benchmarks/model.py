@@ -20,8 +20,8 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from worldagen.config import ModelConfig, PretrainConfig
 from worldagen.models import adapter
+from worldagen.models.act import act
 from worldagen.models.decision import DecisionRequest
-from worldagen.models.history import act
 from worldagen.models.losses import LossWeights, frame_patches, image_loss, losses
 from worldagen.models.pixels import normalise
 from worldagen.models.precision import compute_type, computing

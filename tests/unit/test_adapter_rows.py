@@ -8,9 +8,9 @@ from peft.tuners.lora import LoraLayer
 
 from tests.small import small_inputs, small_model
 from worldagen.models import adapter
+from worldagen.models.act import act
 from worldagen.models.adapter import AdapterError
 from worldagen.models.decision import DecisionRequest
-from worldagen.models.history import act
 from worldagen.models.tokens import GROUPS, Layout
 from worldagen.models.worldagen import WorldAgen
 from worldagen.ttt.methods import CONTEXT_ROWS, WORLD_MODEL_ROWS

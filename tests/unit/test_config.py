@@ -64,6 +64,8 @@ def test_preset_can_be_adjusted() -> None:
         ("inference.device=cuda", ["set inference.gpus=0.5"]),
         ("model.image_size=60", ["model.image_size=60", "model.patch_size=8"]),
         ("model.observation_queries=8", ["perfect square"]),
+        ("model.hidden=130", ["model.hidden=130", "model.decoder_heads=4"]),
+        ("model.head_dim=31", ["model.head_dim=31", "multiple of 2"]),
         ("pretrain.batch_size=0", ["pretrain.batch_size=0"]),
         ("pretrain.accumulate=33", ["pretrain.accumulate=33", "of the 32 windows"]),
         ("pretrain.ema=1", ["pretrain.ema=1 must be less than 1"]),

@@ -6,8 +6,8 @@ import torch
 
 from tests.small import small_config, small_inputs, small_model
 from worldagen.config import PRESETS, ModelConfig
+from worldagen.models.act import act
 from worldagen.models.decision import DecisionRequest, History
-from worldagen.models.history import act
 from worldagen.models.losses import LossWeights, frame_patches, losses, observation_errors
 from worldagen.models.pixels import normalise, patchify, to_uint8, unpatchify
 from worldagen.models.text import ClipText
@@ -242,12 +242,13 @@ def test_wrong_shapes_are_refused(change, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image_size": 20}, "image_size=20 is not a multiple of patch_size=8"),
+        ({"image_size": 20}, "image_size=20 is not a multiple of model.patch_size=8"),
         ({"observation_queries": 8}, "observation_queries=8 is not a perfect square"),
-        ({"mask": "loose"}, "unknown attention mask 'loose'"),
-        ({"text": "bert"}, "text='bert' is unknown"),
-        ({"vision_heads": 3}, "vision_width=16 does not divide by vision_heads=3"),
-        ({"hidden": 34, "decoder_heads": 2}, "divisible by 4, got 34"),
+        ({"mask": "loose"}, "model.mask='loose' is not one of strict, compat"),
+        ({"text": "bert"}, "model.text='bert' is not one of"),
+        ({"vision_heads": 3}, "vision_width=16 is not a multiple of model.vision_heads=3"),
+        ({"hidden": 34, "decoder_heads": 2}, "model.hidden=34 is not a multiple of 4, as its positions need it"),
+        ({"layers": 0}, "model.layers=0 must be greater than 0"),
     ],
 )
 def test_impossible_sizes_are_refused(change: dict, message: str) -> None:

@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 from tests.small import small_model
 from tests.synthetic import make_trajectory
 from worldagen.models import checkpoint
+from worldagen.models.act import act
 from worldagen.models.conventions import OWN, Conventions
 from worldagen.models.decision import DecisionRequest
-from worldagen.models.history import act
 from worldagen.models.pixels import resize
 from worldagen.models.published import PUBLISHED
 from worldagen.models.weights import CheckpointError

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from worldagen.config.limits import ConfigError
-from worldagen.config.schema import Config
+from worldagen.config.schema import Config, ModelConfig
 
 _LISTED = 40
 """Names in a message, at most."""
@@ -16,7 +16,7 @@ _LISTED = 40
 def check(config: Config) -> None:
     """Raise ConfigError at the first impossible value. Suites and tasks are checked by the envs, which know them."""
     check_limits(config)
-    _check_model(config)
+    check_model(config.model)
     _check_training(config)
     _check_exploration(config)
     _check_ttt(config)
@@ -82,17 +82,23 @@ def _require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-def _check_model(config: Config) -> None:
-    model = config.model
+def check_model(model: ModelConfig) -> None:
+    """Raise ConfigError for sizes that no model can have."""
+    check_limits(model, "model.")
     _require(
-        model.image_size % model.patch_size == 0,
-        f"model.image_size={model.image_size} is not a multiple of model.patch_size={model.patch_size}",
+        math.isqrt(model.observation_queries) ** 2 == model.observation_queries,
+        f"model.observation_queries={model.observation_queries} is not a perfect square (1, 4, 9, ...)",
     )
-    root = round(model.observation_queries**0.5)
-    _require(
-        root * root == model.observation_queries,
-        f"model.observation_queries={model.observation_queries} is not a perfect square",
-    )
+    for name, part in (
+        ("image_size", "patch_size"),
+        ("vision_width", "vision_heads"),
+        ("hidden", "decoder_heads"),
+    ):
+        whole, divisor = getattr(model, name), getattr(model, part)
+        _require(whole % divisor == 0, f"model.{name}={whole} is not a multiple of model.{part}={divisor}")
+    for name, divisor in (("vision_width", 4), ("hidden", 4), ("head_dim", 2)):
+        size = getattr(model, name)
+        _require(size % divisor == 0, f"model.{name}={size} is not a multiple of {divisor}, as its positions need it")
 
 
 def _check_training(config: Config) -> None:

@@ -81,41 +81,41 @@ class ModelConfig:
     """a: actions predicted and executed per observation."""
     mask: str = one_of("strict", "compat")
     """`strict` hides the instruction from action tokens too; `compat` is the published weights' mask, which leaks."""
-    image_size: int = 64
+    image_size: int = positive(64)
     """Input edge in pixels; must be a multiple of patch_size."""
-    patch_size: int = 8
+    patch_size: int = positive(8)
     """Edge of the vision transformer's patches."""
-    vision_width: int = 128
+    vision_width: int = positive(128)
     """Width of the vision transformer."""
-    vision_depth: int = 3
+    vision_depth: int = positive(3)
     """Blocks of the vision transformer."""
-    vision_heads: int = 4
+    vision_heads: int = positive(4)
     """Attention heads of the vision transformer."""
     vision_frozen: bool = False
     """True when the vision transformer comes pretrained (MAE) and is not trained."""
-    resampler_depth: int = 1
+    resampler_depth: int = positive(1)
     """Layers of the perceiver resampler."""
-    resampler_heads: int = 4
+    resampler_heads: int = positive(4)
     """Attention heads of the perceiver resampler."""
-    resampler_head_dim: int = 32
+    resampler_head_dim: int = positive(32)
     """Dimension of each resampler head."""
-    resampler_queries: int = 4
+    resampler_queries: int = positive(4)
     """Latent tokens that each camera image is resampled to."""
-    hidden: int = 128
+    hidden: int = positive(128)
     """Width of the backbone."""
-    layers: int = 4
+    layers: int = positive(4)
     """Layers of the backbone."""
-    heads: int = 4
+    heads: int = positive(4)
     """Attention heads of the backbone."""
-    head_dim: int = 32
+    head_dim: int = positive(32)
     """Dimension of each backbone head."""
-    mlp: int = 512
+    mlp: int = positive(512)
     """Inner width of the backbone's SwiGLU."""
-    decoder_depth: int = 2
+    decoder_depth: int = positive(2)
     """Transformer blocks of the image decoder."""
-    decoder_heads: int = 4
+    decoder_heads: int = positive(4)
     """Attention heads of the image decoder."""
-    observation_queries: int = 9
+    observation_queries: int = positive(9)
     """World-model query tokens per image; a perfect square."""
     predict_state: bool = False
     """Also predict the next robot state (off in every published run; nothing here trains it)."""

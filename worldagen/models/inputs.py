@@ -7,19 +7,6 @@ from worldagen.models.text import TEXT_WIDTH
 from worldagen.models.tokens import Layout
 
 
-def check_config(config: ModelConfig) -> None:
-    """Raise ValueError for sizes that no model can have."""
-    if config.image_size % config.patch_size:
-        raise ValueError(f"image_size={config.image_size} is not a multiple of patch_size={config.patch_size}")
-    if round(config.observation_queries**0.5) ** 2 != config.observation_queries:
-        raise ValueError(f"observation_queries={config.observation_queries} is not a perfect square (1, 4, 9, ...)")
-    if config.text not in ("words", "clip"):
-        raise ValueError(f"text={config.text!r} is unknown; use words or clip")
-    for width, heads in (("vision_width", "vision_heads"), ("hidden", "decoder_heads")):
-        if getattr(config, width) % getattr(config, heads):
-            raise ValueError(f"{width}={getattr(config, width)} does not divide by {heads}={getattr(config, heads)}")
-
-
 def check_frames(config: ModelConfig, image_primary: torch.Tensor, image_wrist: torch.Tensor) -> None:
     """Raise ValueError unless both are finite float images (N, 3, size, size) of the model's size."""
     size = (3, config.image_size, config.image_size)

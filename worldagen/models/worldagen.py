@@ -17,10 +17,11 @@ import torch
 from torch import nn
 
 from worldagen.config import ModelConfig
+from worldagen.config.checks import check_model
 from worldagen.models.backbone import make_backbone, run
 from worldagen.models.conventions import OWN
 from worldagen.models.heads import ImageDecoder, PoseEmbedding, PoseHead
-from worldagen.models.inputs import check_config, check_decode, check_frames
+from worldagen.models.inputs import check_decode, check_frames
 from worldagen.models.mask import attention_mask, seen_by
 from worldagen.models.resampler import Resampler
 from worldagen.models.text import TEXT_WIDTH, ClipText, WordEmbedding
@@ -45,11 +46,11 @@ class Output:
 
 
 class WorldAgen(nn.Module):
-    """The model of `config`, freshly initialised. Raises ValueError for sizes that do not fit each other."""
+    """The model of `config`, freshly initialised. Raises ConfigError for sizes that do not fit each other."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        check_config(config)
+        check_model(config)
         self.config = config
         self.conventions = OWN
         """Signs and units of its inputs and outputs; forward and decode take them as they are."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from worldagen.models import adapter, checkpoint
+from worldagen.models.act import act, check_requests
 from worldagen.models.decision import Decision, DecisionRequest
-from worldagen.models.history import act, check_requests
 from worldagen.rollout.errors import PolicyError
 
 
