@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from small import small_config
-from synthetic import make_curtain, make_trajectory
 
+from tests.small import small_config
+from tests.synthetic import make_curtain, make_trajectory
 from worldagen.config import Config, DemosConfig, EnvConfig, PretrainConfig
 from worldagen.data.trajectories import load as load_trajectory
 from worldagen.data.trajectories import save

@@ -14,9 +14,9 @@ import torch
 from mlflow.tracking import MlflowClient
 from ray.train import FailureConfig
 from ray.train.v2.api.exceptions import WorkerGroupError
-from small import small_config
-from synthetic import make_curtain
 
+from tests.small import small_config
+from tests.synthetic import make_curtain
 from worldagen.config import Config, EnvConfig, PretrainConfig
 from worldagen.data.trajectories import DataError, save
 from worldagen.models import checkpoint

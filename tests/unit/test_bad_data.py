@@ -6,10 +6,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from published_data import write_calvin_split, write_libero_suite
-from synthetic import make_trajectory
 
 from pipelines import convert_data
+from tests.published_data import write_calvin_split, write_libero_suite
+from tests.synthetic import make_trajectory
 from worldagen.data import trajectories
 from worldagen.data.calvin import CalvinSplit
 from worldagen.data.demonstrations import StepWindows, trajectory

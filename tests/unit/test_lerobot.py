@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from synthetic import make_trajectory
 
+from tests.synthetic import make_trajectory
 from worldagen.data import lerobot
 from worldagen.data.trajectories import DataError, save
 from worldagen.types import EnvSpec, Trajectory

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from synthetic import make_trajectory
 
+from tests.synthetic import make_trajectory
 from worldagen.data.order import Mixture, batch_indices
 from worldagen.data.trajectories import DataError
 from worldagen.data.windows import WindowBatch, WindowDataset

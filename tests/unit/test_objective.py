@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import small_model
-from synthetic import make_trajectory
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from tests.small import small_model
+from tests.synthetic import make_trajectory
 from worldagen.data.windows import WindowDataset
 from worldagen.models.worldagen import WorldAgen
 from worldagen.training.compilation import compile_parts, compiles, not_compiled

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from short_training import Killed, curtain_config, invert, trained
-from small import small_config
-from synthetic import make_curtain
 
+from tests.short_training import Killed, curtain_config, invert, trained
+from tests.small import small_config
+from tests.synthetic import make_curtain
 from worldagen.config import Config, ConfigError
 from worldagen.config import load as load_config
 from worldagen.data.order import Mixture

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from published_data import write_calvin_split, write_libero_suite
 from scipy.spatial.transform import Rotation
 
+from tests.published_data import write_calvin_split, write_libero_suite
 from worldagen.data.calvin import CalvinSplit
 from worldagen.data.demonstrations import StepWindows, trajectory
 from worldagen.data.libero import LiberoDemos

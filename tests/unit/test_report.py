@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from synthetic_results import TASKS, make_results
 
 from pipelines import report as pipeline
+from tests.synthetic_results import TASKS, make_results
 from worldagen.arms import ResultsError
 from worldagen.config import Config, ConfigError
 from worldagen.report import figures

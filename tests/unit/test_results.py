@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_results import make_results
 
+from tests.synthetic_results import make_results
 from worldagen.arms import Arm, CurvePoint, Group, Measurement, Outcome, ResultsError
 from worldagen.results import Confirmation, SweepResults
 

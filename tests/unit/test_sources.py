@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from published_data import write_calvin_split, write_libero_suite
-from small import small_config
-from synthetic import make_trajectory
 
+from tests.published_data import write_calvin_split, write_libero_suite
+from tests.small import small_config
+from tests.synthetic import make_trajectory
 from worldagen.config import Config, ConfigError, PretrainConfig
 from worldagen.data.calvin import CalvinSplit
 from worldagen.data.demonstrations import StepWindows, trajectory

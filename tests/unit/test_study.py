@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from synthetic_results import make_results
 
 from pipelines import report
 from pipelines import study as pipeline
+from tests.synthetic_results import make_results
 from worldagen.config import Config, ConfigError, StudyConfig, TTTConfig, load
 from worldagen.envs.suites import configured_shifts
 from worldagen.report import figures

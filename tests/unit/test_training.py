@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from short_training import IDENTITY, SETTINGS, Killed, dataset, run_training
-from small import small_config, small_model
-from synthetic import make_trajectory
 
+from tests.short_training import IDENTITY, SETTINGS, Killed, dataset, run_training
+from tests.small import small_config, small_model
+from tests.synthetic import make_trajectory
 from worldagen.data.windows import WindowDataset
 from worldagen.models.worldagen import WorldAgen
 from worldagen.training import validation

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from short_training import IDENTITY, Killed, full_disk, run_training
-from small import small_model
 
+from tests.short_training import IDENTITY, Killed, full_disk, run_training
+from tests.small import small_model
 from worldagen.models import checkpoint
 from worldagen.models.weights import CheckpointError
 from worldagen.training.state import TrainingError, TrainingState, load_state, save_state

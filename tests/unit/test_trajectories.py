@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from synthetic import make_trajectory
 
+from tests.synthetic import make_trajectory
 from worldagen.data import trajectories
 from worldagen.data.episodes import EpisodeFiles, find_demonstrations, hold_out
 from worldagen.data.trajectories import DataError, info, load, save

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from short_training import Killed, curtain_config, full_disk, invert, trained
 
+from tests.short_training import Killed, curtain_config, full_disk, invert, trained
 from worldagen.config import Config, ConfigError
 from worldagen.config import load as load_config
 from worldagen.data.episodes import EpisodeFiles

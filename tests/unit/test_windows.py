@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from synthetic import make_trajectory
 
+from tests.synthetic import make_trajectory
 from worldagen.data.order import Mixture, batch_indices, worker_share
 from worldagen.data.trajectories import DataError
 from worldagen.data.windows import WindowDataset, collate

@@ -1,87 +1,36 @@
 """The arms of a sweep: adapt so many steps, measure the world model, run the evaluation episodes. Done once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from worldagen.arms import Arm, TrialKey
-from worldagen.config import Config, content_key
-from worldagen.evaluation.episodes import Evaluation, evaluate, evaluate_together, evaluation_specs
+from worldagen.config import content_key
+from worldagen.evaluation.episodes import Evaluation, evaluate, evaluate_together
 from worldagen.rollout.pool import Pool
-from worldagen.sweep.plan import Unit, step_counts, trials, way
+from worldagen.sweep.context import SweepContext
+from worldagen.sweep.plan import trials
 from worldagen.ttt.acceptance import verdict
-from worldagen.ttt.explore import Explored
-from worldagen.ttt.job import AdaptationJob, SnapshotMaker
+from worldagen.ttt.job import SnapshotMaker
 from worldagen.ttt.learner import AdaptationError
 from worldagen.ttt.snapshot import PREDICTIONS_FILE, Snapshot, read_snapshot
-from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What all arms of a sweep share; picklable, so that trials take it along."""
-
-    config: Config
-    folder: Path
-    """The run folder."""
-    unit: Unit
-    env: EnvSpec
-    checkpoint: Path
-    base: str
-    """Fingerprint of the checkpoint."""
-    explored: Explored
-
-    @property
-    def adapters(self) -> Path:
-        return self.folder / "adapters"
-
-    def job(self, trial: TrialKey) -> AdaptationJob:
-        """The adaptation that one trial makes."""
-        ttt, explored = self.config.ttt, self.explored.first(trial.explored)
-        return AdaptationJob(
-            checkpoint=self.checkpoint,
-            base=self.base,
-            training=explored.training,
-            heldout=explored.heldout,
-            how=way(self.config, trial),
-            instructions=tuple(self.unit.instructions.values()),
-            changed_threshold=ttt.changed_threshold,
-            measure_windows=ttt.measure_windows,
-            windows_at_once=ttt.windows_at_once,
-            steps=step_counts(self.config),
-            adapters=self.adapters,
-            device="cuda" if ttt.gpus else "cpu",
-            threads=ttt.threads,
-        )
-
-    def policy(self, adapter: str = "") -> PolicySpec:
-        """The base, or the base with an adapter."""
-        return PolicySpec(kind="learned", checkpoint=self.base, adapter=adapter)
-
-    def specs(self, adapter: str = "", *, video: bool = False) -> list[EpisodeSpec]:
-        """The evaluation episodes of an arm: the same for all but their adapter."""
-        return evaluation_specs(self.config, self.env, self.unit.tasks, self.policy(adapter), video=video)
-
-    def relative(self, path: Path) -> str:
-        """`path` as results name it."""
-        return str(path.relative_to(self.folder))
-
-
-def run_control(setting: Setting, pool: Pool, maker: SnapshotMaker) -> Arm:
+def run_control(context: SweepContext, pool: Pool, maker: SnapshotMaker) -> Arm:
     """The base model on the evaluation episodes and on the held-out exploration; `maker` is of any trial that has
     something to learn from."""
-    trial = trials(setting.config)[0]  # which one does not matter at zero steps
-    arm = load_arm(setting, trial, 0)
+    trial = trials(context.config)[0]  # which one does not matter at zero steps
+    arm = load_arm(context, trial, 0)
     if arm is None:
-        evaluation = evaluate(pool, setting.specs(), "control")
-        arm = _measured(setting, trial, maker.snapshot(0))
+        evaluation = evaluate(pool, context.specs(), "control")
+        arm = _measured(context, trial, maker.snapshot(0))
         arm = replace(arm, outcomes=evaluation.outcomes, seconds=evaluation.seconds)
-        arm.save(_file(setting, trial, 0))
+        arm.save(_file(context, trial, 0))
     return arm
 
 
 def run_arms(
-    setting: Setting,
+    context: SweepContext,
     pool: Pool,
     trial: TrialKey,
     counts: Sequence[int],
@@ -95,31 +44,31 @@ def run_arms(
     `previous` is the arm of the step count before. What the pool raises passes through; an AdaptationError of `maker`
     (of the same trial) is raised after the arms before it.
     """
-    arms, broken = _adapted(setting, trial, counts, maker, control)
+    arms, broken = _adapted(context, trial, counts, maker, control)
     waiting = [arm for arm, before in zip(arms, [previous, *arms], strict=False) if not _known(arm, before)]
-    groups = [setting.specs(arm.adapter) for arm in waiting]
+    groups = [context.specs(arm.adapter) for arm in waiting]
     evaluations = evaluate_together(pool, groups, _title(waiting)) if waiting else []
     found = {arm.steps: evaluation for arm, evaluation in zip(waiting, evaluations, strict=True)}
     for arm in arms:
         if not arm.outcomes:
             arm = _with_episodes(arm, found.get(arm.steps), control, previous)
-            arm.save(_file(setting, trial, arm.steps))
+            arm.save(_file(context, trial, arm.steps))
         previous = arm
         yield arm
     if broken:
         raise broken
 
 
-def load_arm(setting: Setting, trial: TrialKey, steps: int) -> Arm | None:
+def load_arm(context: SweepContext, trial: TrialKey, steps: int) -> Arm | None:
     """The arm as it was left when it had come to its end, or None if it has not."""
-    file = _file(setting, trial, steps)
+    file = _file(context, trial, steps)
     return Arm.load(file) if file.exists() else None
 
 
-def failed_arm(setting: Setting, trial: TrialKey, steps: int, error: str) -> Arm:
+def failed_arm(context: SweepContext, trial: TrialKey, steps: int, error: str) -> Arm:
     """An arm whose trial ended with `error`, with what was measured before."""
-    taken = read_snapshot(setting.job(trial).folder(steps))
-    arm = _measured(setting, trial, taken) if taken else unmeasured_arm(trial, steps)
+    taken = read_snapshot(context.job(trial).folder(steps))
+    arm = _measured(context, trial, taken) if taken else unmeasured_arm(trial, steps)
     return replace(arm, error=error)
 
 
@@ -128,40 +77,40 @@ def unmeasured_arm(trial: TrialKey, steps: int) -> Arm:
     return Arm(steps=steps, **trial._asdict())
 
 
-def _measured(setting: Setting, trial: TrialKey, snapshot: Snapshot) -> Arm:
+def _measured(context: SweepContext, trial: TrialKey, snapshot: Snapshot) -> Arm:
     """The arm that a snapshot is of, before its episodes. `snapshot.steps` of zero is the control's."""
-    job, steps = setting.job(trial), snapshot.steps
+    job, steps = context.job(trial), snapshot.steps
     arm = unmeasured_arm(trial, steps) if steps else Arm(steps=0)
     return replace(
         arm,
         adapter=job.version(steps) if steps else "",
-        environment_steps=setting.explored.first(trial.explored).environment_steps if steps else 0,
+        environment_steps=context.explored.first(trial.explored).environment_steps if steps else 0,
         measurement=snapshot.measurement,
         training_loss=snapshot.training_loss,
         curve=snapshot.curve,
         stopped=snapshot.stopped,
         learn_seconds=snapshot.seconds if steps else 0.0,
-        predictions=setting.relative(job.folder(steps) / PREDICTIONS_FILE),
+        predictions=context.relative(job.folder(steps) / PREDICTIONS_FILE),
     )
 
 
-def _judged(setting: Setting, arm: Arm, control: Arm) -> Arm:
+def _judged(context: SweepContext, arm: Arm, control: Arm) -> Arm:
     """The arm with the acceptance rule's verdict."""
     assert arm.measurement is not None and control.measurement is not None
-    ttt = setting.config.ttt
+    ttt = context.config.ttt
     reason = verdict(ttt, arm.measurement, control.measurement)
     return replace(arm, acceptance=reason, accepted=not reason if ttt.accept else None)
 
 
 def _adapted(
-    setting: Setting, trial: TrialKey, counts: Sequence[int], maker: SnapshotMaker, control: Arm
+    context: SweepContext, trial: TrialKey, counts: Sequence[int], maker: SnapshotMaker, control: Arm
 ) -> tuple[list[Arm], AdaptationError | None]:
     """Up to where the adaptation broke: the arms that came to their end before, and the others without episodes."""
     arms: list[Arm] = []
     for steps in counts:
         try:
-            finished = load_arm(setting, trial, steps)
-            arms.append(finished or _judged(setting, _measured(setting, trial, maker.snapshot(steps)), control))
+            finished = load_arm(context, trial, steps)
+            arms.append(finished or _judged(context, _measured(context, trial, maker.snapshot(steps)), control))
         except AdaptationError as error:
             return arms, error
     return arms, None
@@ -189,9 +138,9 @@ def _with_episodes(arm: Arm, own: Evaluation | None, control: Arm, previous: Arm
     return replace(arm, outcomes=previous.outcomes)
 
 
-def _file(setting: Setting, trial: TrialKey, steps: int) -> Path:
+def _file(context: SweepContext, trial: TrialKey, steps: int) -> Path:
     """Named by the adapter, the exploration that was asked for (lost episodes may leave the same of two) and the
     episodes that measure it."""
-    version = setting.job(trial).version(steps)
-    keys = [spec.key for spec in setting.specs(version if steps else "")]
-    return setting.folder / "arms" / f"{content_key(version, trial.explored if steps else 0, keys)}.json"
+    version = context.job(trial).version(steps)
+    keys = [spec.key for spec in context.specs(version if steps else "")]
+    return context.folder / "arms" / f"{content_key(version, trial.explored if steps else 0, keys)}.json"

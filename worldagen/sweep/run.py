@@ -22,8 +22,9 @@ from worldagen.models import checkpoint
 from worldagen.results import Exploration, SweepResults
 from worldagen.rollout.inference import start_servers
 from worldagen.rollout.pool import Pool
-from worldagen.sweep.arm import Setting, failed_arm, load_arm, run_control, unmeasured_arm
+from worldagen.sweep.arm import failed_arm, load_arm, run_control, unmeasured_arm
 from worldagen.sweep.confirmation import confirm
+from worldagen.sweep.context import SweepContext
 from worldagen.sweep.halving import Halving
 from worldagen.sweep.plan import Unit, axes, step_counts, trials
 from worldagen.sweep.tracking import MLflowCallback, log_arm
@@ -55,7 +56,7 @@ def run_sweep(
             training, heldout = exploration_specs(config, env, unit.tasks, unit.instructions, unit.init_states, base)
             explored = explore(pool, training, heldout)
             _log_pool(tracked, pool, "exploration")
-        setting = Setting(
+        context = SweepContext(
             config=config,
             folder=folder,
             unit=unit,
@@ -65,13 +66,13 @@ def run_sweep(
             explored=explored,
         )
         with _pool(config, folder / "evaluation", servers) as pool:
-            control = measure_control(setting, pool)
-            log_arm(setting, tracked, tracked.run_id, control)
-            ends = run_trials(setting, pool, tracked)
-            results = gather(setting, control, ends)
-            best, chosen = (confirm(setting, pool, group) for group in (results.best_group, results.chosen_group))
+            control = measure_control(context, pool)
+            log_arm(context, tracked, tracked.run_id, control)
+            ends = run_trials(context, pool, tracked)
+            results = gather(context, control, ends)
+            best, chosen = (confirm(context, pool, group) for group in (results.best_group, results.chosen_group))
             results = replace(results, confirmation=best, chosen=chosen)
-            results = film(setting, pool, results)
+            results = film(context, pool, results)
             _log_pool(tracked, pool, "evaluation")
             return results
     finally:
@@ -88,12 +89,12 @@ def _tell_of_adapters(config: Config) -> None:
         )
 
 
-def measure_control(setting: Setting, pool: Pool) -> Arm:
+def measure_control(context: SweepContext, pool: Pool) -> Arm:
     """The base model on the evaluation episodes and on the held-out exploration."""
-    device = "cuda" if setting.config.ttt.gpus and torch.cuda.is_available() else "cpu"
-    largest = max(trials(setting.config), key=lambda trial: trial.explored)  # a smaller exploration may be lost
-    job = replace(setting.job(largest), device=device)
-    return run_control(setting, pool, SnapshotMaker(job))
+    device = "cuda" if context.config.ttt.gpus and torch.cuda.is_available() else "cpu"
+    largest = max(trials(context.config), key=lambda trial: trial.explored)  # a smaller exploration may be lost
+    job = replace(context.job(largest), device=device)
+    return run_control(context, pool, SnapshotMaker(job))
 
 
 @dataclass(frozen=True)
@@ -106,35 +107,35 @@ class TrialEnd:
     """Why it failed; empty if it did not."""
 
 
-def run_trials(setting: Setting, pool: Pool, tracked: TrackedSweep) -> dict[TrialKey, TrialEnd]:
+def run_trials(context: SweepContext, pool: Pool, tracked: TrackedSweep) -> dict[TrialKey, TrialEnd]:
     """Run the trials that have not ended yet; returns how all of them ended."""
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, setting=setting, pool=pool), resources(setting.config)
+        tune.with_parameters(run_trial, context=context, pool=pool), resources(context.config)
     )
-    Halving.setting = MLflowCallback.setting = setting
+    Halving.context = MLflowCallback.context = context
     MLflowCallback.tracked = tracked
-    state = setting.folder / "tune"
+    state = context.folder / "tune"
     if any(state.glob("experiment_state-*.json")) and tune.Tuner.can_restore(str(state)):  # else it restores no trial
         tuner = tune.Tuner.restore(str(state), trainable, resume_errored=True)
     else:
-        tuner = _new_tuner(setting, trainable)
+        tuner = _new_tuner(context, trainable)
     grid = tuner.fit()
     return dict(_end(grid[index]) for index in range(len(grid)))
 
 
-def _new_tuner(setting: Setting, trainable: Any) -> tune.Tuner:
-    config = setting.config
+def _new_tuner(context: SweepContext, trainable: Any) -> tune.Tuner:
+    config = context.config
     return tune.Tuner(
         trainable,
         param_space={name: tune.grid_search(values) for name, values in axes(config).items()},
         tune_config=tune.TuneConfig(
-            scheduler=Halving(setting) if config.ttt.asha else None,
+            scheduler=Halving(context) if config.ttt.asha else None,
             max_concurrent_trials=config.ttt.max_concurrent_trials,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name="tune",
-            storage_path=str(setting.folder),
+            storage_path=str(context.folder),
             failure_config=tune.FailureConfig(max_failures=2),
             callbacks=[MLflowCallback()],
             verbose=0,
@@ -153,32 +154,32 @@ def _end(result: tune.Result) -> tuple[TrialKey, TrialEnd]:
     return TrialKey(**result.config), TrialEnd(last.get(TIME_AXIS, 0), error)
 
 
-def gather(setting: Setting, control: Arm, ends: Mapping[TrialKey, TrialEnd]) -> SweepResults:
+def gather(context: SweepContext, control: Arm, ends: Mapping[TrialKey, TrialEnd]) -> SweepResults:
     """All arms, finished, ended early or failed, with what they were measured on."""
-    config = setting.config
+    config = context.config
 
     def arm(trial: TrialKey, steps: int) -> Arm:
-        if finished := load_arm(setting, trial, steps):
+        if finished := load_arm(context, trial, steps):
             return finished
         end = ends[trial]
         if end.steps >= steps and not end.error:
-            reason = f"its file is gone from arms/; delete {setting.folder / 'tune'} too, and run again"
-            return failed_arm(setting, trial, steps, reason)
+            reason = f"its file is gone from arms/; delete {context.folder / 'tune'} too, and run again"
+            return failed_arm(context, trial, steps, reason)
         if config.ttt.asha and not end.error:
             reason = f"ASHA ended its trial after {end.steps} steps (ttt.asha={config.ttt.asha})"
             return replace(unmeasured_arm(trial, steps), ended=reason)
-        return failed_arm(setting, trial, steps, end.error or "its trial ended early")
+        return failed_arm(context, trial, steps, end.error or "its trial ended early")
 
     return SweepResults(
-        unit=setting.unit.name,
-        tasks=setting.unit.tasks,
+        unit=context.unit.name,
+        tasks=context.unit.tasks,
         control=control,
         arms=tuple(arm(trial, steps) for trial in trials(config) for steps in step_counts(config)),
-        exploration=_facts(config, setting.explored),
-        suite=setting.env.suite,
-        assets=setting.env.assets,
-        visuals=setting.env.visuals,
-        checkpoint=setting.base,
+        exploration=_facts(config, context.explored),
+        suite=context.env.suite,
+        assets=context.env.assets,
+        visuals=context.env.visuals,
+        checkpoint=context.base,
         config=to_dict(config),
     )
 
@@ -204,17 +205,17 @@ def _facts(config: Config, explored: Explored) -> Exploration:
     )
 
 
-def film(setting: Setting, pool: Pool, results: SweepResults) -> SweepResults:
+def film(context: SweepContext, pool: Pool, results: SweepResults) -> SweepResults:
     """The results with videos of the same episodes for the control and for the best arm."""
     best = results.best
-    if best is None or not setting.config.evaluation.videos:
+    if best is None or not context.config.evaluation.videos:
         return results
-    before, after = (setting.specs(adapter, video=True) for adapter in ("", best.adapter))
+    before, after = (context.specs(adapter, video=True) for adapter in ("", best.adapter))
     filmed = {result.spec.key: result for result in pool.run([*before, *after], "film")}
 
     def videos(specs: list[EpisodeSpec]) -> tuple[str, ...]:
         files = [pool.trajectories / f"{spec.key}.mp4" for spec in specs if filmed[spec.key].trajectory]
-        return tuple(setting.relative(file) for file in files)
+        return tuple(context.relative(file) for file in files)
 
     arms = tuple(replace(arm, videos=videos(after)) if arm is best else arm for arm in results.arms)
     return replace(results, control=replace(results.control, videos=videos(before)), arms=arms)

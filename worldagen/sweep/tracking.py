@@ -7,7 +7,8 @@ from ray.tune import Callback
 
 from worldagen.arms import Arm, CurvePoint, TrialKey
 from worldagen.results import SweepResults
-from worldagen.sweep.arm import Setting, load_arm
+from worldagen.sweep.arm import load_arm
+from worldagen.sweep.context import SweepContext
 from worldagen.sweep.plan import step_counts
 from worldagen.sweep.trial import ERROR, TIME_AXIS, metrics
 from worldagen.tracking import mlflow_log
@@ -23,7 +24,7 @@ class MLflowCallback(Callback):
     restored sweep may lie in another folder, and log elsewhere, than the one that began.
     """
 
-    setting: ClassVar[Setting]
+    context: ClassVar[SweepContext]
     tracked: ClassVar[TrackedSweep]
 
     def on_trial_result(
@@ -31,12 +32,12 @@ class MLflowCallback(Callback):
     ) -> None:
         if ERROR in result:
             mlflow_log.set_tags(self.tracked, self._run(trial), {ERROR: result[ERROR]})
-        elif arm := load_arm(self.setting, TrialKey(**trial.config), result[TIME_AXIS]):
-            log_arm(self.setting, self.tracked, self._run(trial), arm)
+        elif arm := load_arm(self.context, TrialKey(**trial.config), result[TIME_AXIS]):
+            log_arm(self.context, self.tracked, self._run(trial), arm)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         last = trial.last_result
-        if self.setting.config.ttt.asha and last[TIME_AXIS] < step_counts(self.setting.config)[-1]:
+        if self.context.config.ttt.asha and last[TIME_AXIS] < step_counts(self.context.config)[-1]:
             mlflow_log.set_tags(self.tracked, self._run(trial), {"ended_after": str(last[TIME_AXIS])})
         mlflow_log.close_run(self.tracked, self._run(trial), failed=ERROR in last)
 
@@ -47,14 +48,14 @@ class MLflowCallback(Callback):
         return mlflow_log.open_trial(self.tracked, TrialKey(**trial.config).name, trial.config)
 
 
-def log_arm(setting: Setting, tracked: TrackedSweep, run_id: str, arm: Arm) -> None:
+def log_arm(context: SweepContext, tracked: TrackedSweep, run_id: str, arm: Arm) -> None:
     """Log an arm's figures at its step, its curve up to there, and its adapter under its version."""
     mlflow_log.log_metrics(tracked, run_id, metrics(arm), arm.steps)
     mlflow_log.log_curves(tracked, run_id, {point.step: _figures(point) for point in arm.curve})
     if not arm.adapter:
         return
     for name in ARTIFACTS:
-        mlflow_log.log_artifacts(tracked, run_id, setting.adapters / arm.adapter / name, f"adapters/{arm.adapter}")
+        mlflow_log.log_artifacts(tracked, run_id, context.adapters / arm.adapter / name, f"adapters/{arm.adapter}")
     verdict = {f"acceptance_{arm.steps}": arm.acceptance or "accepted", f"stopped_{arm.steps}": str(arm.stopped)}
     mlflow_log.set_tags(tracked, run_id, {f"adapter_{arm.steps}": arm.adapter, **verdict})
 

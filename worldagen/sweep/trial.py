@@ -14,7 +14,8 @@ from ray.tune import PlacementGroupFactory
 from worldagen.arms import Arm, TrialKey
 from worldagen.config import Config
 from worldagen.rollout.pool import Pool
-from worldagen.sweep.arm import Setting, run_arms, run_control
+from worldagen.sweep.arm import run_arms, run_control
+from worldagen.sweep.context import SweepContext
 from worldagen.ttt.job import SnapshotMaker
 from worldagen.ttt.learner import AdaptationError
 
@@ -22,7 +23,7 @@ TIME_AXIS = "ttt_steps"
 ERROR = "error"
 
 
-def run_trial(params: Mapping[str, Any], *, setting: Setting, pool: Pool) -> None:
+def run_trial(params: Mapping[str, Any], *, context: SweepContext, pool: Pool) -> None:
     """Adapt as `params` (the fields of a TrialKey) say, evaluate each step count and report it: all step counts at
     once, which keeps many simulators busy, or one after the other where ASHA decides between them.
 
@@ -30,15 +31,15 @@ def run_trial(params: Mapping[str, Any], *, setting: Setting, pool: Pool) -> Non
     process that dies Tune starts again, and it goes on from its last snapshot.
     """
     trial = TrialKey(**params)
-    job = setting.job(trial)
+    job = context.job(trial)
     torch.set_num_threads(job.threads)
     maker = SnapshotMaker(job)
-    control = run_control(setting, pool, maker)
+    control = run_control(context, pool, maker)
     tune.report({TIME_AXIS: 0, **metrics(control)})
     last: Arm | None = None
     try:
-        for counts in [[steps] for steps in job.steps] if setting.config.ttt.asha else [job.steps]:
-            for arm in run_arms(setting, pool, trial, counts, maker, control, last):
+        for counts in [[steps] for steps in job.steps] if context.config.ttt.asha else [job.steps]:
+            for arm in run_arms(context, pool, trial, counts, maker, control, last):
                 tune.report({TIME_AXIS: arm.steps, **metrics(arm)})
                 last = arm
     except AdaptationError as error:
