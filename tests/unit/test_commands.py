@@ -1,4 +1,4 @@
-"""Every command that the documents show is one that the command line accepts."""
+"""Every command that the documents, and comments in configurations, show is one that the command line accepts."""
 
 import re
 import shlex
@@ -9,15 +9,17 @@ import pytest
 from worldagen.config import load
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("checkpoints/*/README.md"))]
+PLACES = ("docs/*.md", "checkpoints/*/README.md", "configs/*.yaml", "cluster/*.yaml")
+DOCUMENTS = [ROOT / "README.md", *(path for place in PLACES for path in sorted(ROOT.glob(place)))]
 CONFIGURED = ("collect_demos", "pretrain", "ttt_sweep", "study", "evaluate", "report")
 """Pipelines that take --config and settings."""
 
 
 def commands(document: Path) -> list[list[str]]:
     """The words of each command of a configured pipeline that stands on a line of its own in `document`."""
-    text = document.read_text().replace("\\\n", " ")
-    lines = re.findall(rf"^ *(python pipelines/(?:{'|'.join(CONFIGURED)})\.py .*)$", text, re.MULTILINE)
+    text = re.sub(r"\\\n#?", " ", document.read_text())
+    start = r"^(?:#  )? *(?:ray job submit .* -- +)?"
+    lines = re.findall(rf"{start}(python pipelines/(?:{'|'.join(CONFIGURED)})\.py .*)$", text, re.MULTILINE)
     return [shlex.split(line, comments=True) for line in lines]
 
 
@@ -33,4 +35,6 @@ def test_commands_name_configurations_and_settings_that_exist(document: Path, mo
 
 def test_commands_are_found() -> None:
     assert len(commands(DOCUMENTS[0])) >= 12
+    assert len(commands(ROOT / "cluster" / "aws.yaml")) == 1
+    assert all(commands(path) for path in ROOT.glob("configs/study*.yaml"))
     assert commands(ROOT / "docs" / "study.md")[1][2:4] == ["--config", "configs/libero.yaml"]

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.evaluate import describe, given_adapter, keep, report
+from pipelines.evaluate import describe, given_adapter, keep
 from worldagen.arms import Outcome
 from worldagen.config import ConfigError, load
+from worldagen.evaluation.words import report
 from worldagen.types import EnvSpec
 
 

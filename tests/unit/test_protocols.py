@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from pipelines.evaluate import chain_table, length_difference, report
 from worldagen.arms import Outcome
 from worldagen.config import Config, ConfigError, load
 from worldagen.config.schema import EvaluationConfig
 from worldagen.evaluation.chains import compare_lengths, summarise
 from worldagen.evaluation.episodes import evaluated_tasks, evaluation_specs
 from worldagen.evaluation.protocols import PROTOCOLS, describe_protocol, find_protocol
+from worldagen.evaluation.words import chain_table, length_difference, report
 from worldagen.sweep.forecast import describe
 from worldagen.sweep.plan import plan_unit
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec
