@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FLOORS = [
-    {"types", "errors", "atomic", "plain_pickle", "__init__"},
+    {"types", "errors", "atomic", "plain_pickle", "randomness", "__init__"},
     {"config", "arms"},
     {"results"},
     {"envs", "run_folder", "cluster", "cli"},

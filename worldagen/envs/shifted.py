@@ -10,6 +10,7 @@ import numpy as np
 
 from worldagen.envs import shifts as numbers
 from worldagen.envs.base import check_action
+from worldagen.randomness import generator
 from worldagen.types import EpisodeSpec, Observation, Shift, StepOut
 
 _STILL = np.array([0, 0, 0, 0, 0, 0, 1], np.float32)
@@ -90,7 +91,7 @@ class ShiftedEnv:
     def _draw(self, sensor: str, step: int) -> np.random.Generator:
         assert self._noise is not None
         spec = self._episode
-        return numbers.generator("noise", self._noise.seed, spec.seed, spec.task, spec.init_state, sensor, step)
+        return generator("noise", self._noise.seed, spec.seed, spec.task, spec.init_state, sensor, step)
 
 
 class _Arm:

@@ -8,7 +8,6 @@ proportion and ratios by powers. An even seed means one direction (more, higher,
 what else there is to choose is drawn from the seed, for each shift by itself.
 """
 
-import hashlib
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worldagen.config.checks import suggest
+from worldagen.randomness import generator
 from worldagen.types import Shift
 
 LIBERO, CALVIN, EVERY = "LIBERO", "CALVIN", "every"
@@ -95,12 +95,6 @@ def check_shifts(shifts: Sequence[Shift], possible: Collection[str], where: str)
 def active(shifts: Sequence[Shift]) -> dict[str, Shift]:
     """The shifts that change anything, by name."""
     return {shift.name: shift for shift in shifts if shift.strength > 0}
-
-
-def generator(*parts: object) -> np.random.Generator:
-    """Random numbers that depend on `parts` alone, on every machine."""
-    text = " ".join(map(str, parts))
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))
 
 
 @dataclass(frozen=True)

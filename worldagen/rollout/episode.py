@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from worldagen.envs.base import Env
-from worldagen.rollout.policies import Policy, generator
+from worldagen.rollout.policies import Policy, episode_generator
 from worldagen.types import ACTION_SIZE, EpisodeResult, EpisodeSpec, Observation, StepOut, Trajectory
 
 
@@ -38,7 +38,7 @@ def run_episode(env: Env, policy: Policy, spec: EpisodeSpec, before: Policy | No
     with _timed(seconds, "reset"):
         observation = env.reset(spec)
     tape = _Tape(observation)
-    noise = generator(spec, "noise")
+    noise = episode_generator(spec, "noise")
     completed = 0
     for number, task in enumerate((spec.task, *spec.then)):
         if number:

@@ -1,6 +1,5 @@
 """Policies that act in an episode: learned (through a model that answers requests), scripted expert, random."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
@@ -9,6 +8,7 @@ import numpy as np
 from worldagen.envs.base import Env
 from worldagen.envs.experts import make_expert
 from worldagen.models.decision import Decision, DecisionRequest, History
+from worldagen.randomness import generator
 from worldagen.rollout.errors import PolicyError
 from worldagen.types import ACTION_SIZE, EpisodeSpec, Observation
 
@@ -44,7 +44,7 @@ class RandomPolicy:
 
     def start(self, spec: EpisodeSpec, env: Env) -> None:
         self.chunk = spec.actions_per_chunk
-        self.generator = generator(spec, "random policy")
+        self.generator = episode_generator(spec, "random policy")
 
     def act(self, observation: Observation, executed: np.ndarray) -> Iterable[np.ndarray]:
         actions = self.generator.uniform(-1.0, 1.0, (self.chunk, ACTION_SIZE)).astype(np.float32)
@@ -111,7 +111,6 @@ def make_policy(spec: EpisodeSpec, model: Callable[[], Model]) -> Policy:
     return LearnedPolicy(model())
 
 
-def generator(spec: EpisodeSpec, purpose: str) -> np.random.Generator:
+def episode_generator(spec: EpisodeSpec, purpose: str) -> np.random.Generator:
     """Random numbers of one episode for one purpose. They do not depend on the policy, so paired arms share them."""
-    name = f"{spec.seed} {spec.task} {spec.init_state} {purpose}"
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:16]))
+    return generator(spec.seed, spec.task, spec.init_state, purpose)

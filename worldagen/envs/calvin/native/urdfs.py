@@ -1,6 +1,5 @@
 """Which files a scene is built from: CALVIN's own, or primitives generated here."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,7 @@ from xml.etree import ElementTree
 
 import pybullet
 
-from worldagen.atomic import first_folder
-from worldagen.envs.cache import cache_dir
+from worldagen.envs.cache import generated
 from worldagen.envs.calvin.native import primitive
 from worldagen.envs.calvin.native.errors import NativeError
 from worldagen.envs.calvin.native.primitive import write_assets
@@ -42,16 +40,7 @@ def urdfs_of(spec: EnvSpec) -> Urdfs:
 
 def primitive_folder() -> Path:
     """The generated assets in our cache, made now if no process has made them yet."""
-    target = cache_dir() / f"calvin-primitive-{_generator_version()}"
-    if not target.is_dir():
-        with first_folder(target) as partial:
-            write_assets(partial)
-    return target
-
-
-def _generator_version() -> str:
-    sources = sorted(Path(primitive.__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    return generated("calvin-primitive", Path(primitive.__file__).parent, write_assets)
 
 
 def _primitive(scene: Scene, folder: Path) -> Urdfs:
