@@ -162,7 +162,7 @@ def test_seeds_of_the_same_episodes_do_not_narrow_the_interval_of_a_rate() -> No
 def test_both_exact_tests_of_one_seed_are_mcnemars(gained: int, lost: int, unchanged: int) -> None:
     change = np.repeat([1, -1, 0], [gained, lost, unchanged])
     expected = float(mcnemar([[0, gained], [lost, 0]], exact=True).pvalue) if gained + lost else 1.0
-    assert sign_flip(change) == pytest.approx(expected) == relabelled(change, change < 0, seeds=1)
+    assert sign_flip(change) == pytest.approx(expected) == relabelled_alike(change, change < 0, seeds=1)
 
 
 def test_sign_flips_are_those_of_scipy() -> None:
@@ -179,9 +179,63 @@ def test_relabelling_is_what_drawing_labels_gives() -> None:
     for _ in range(20_000):
         control = runs[np.arange(30), rng.integers(seeds + 1, size=30)]
         sums.append((runs.sum(1) - (seeds + 1) * control).sum())
-    assert relabelled(change, runs[:, seeds], seeds) == pytest.approx(
+    assert relabelled_alike(change, runs[:, seeds], seeds) == pytest.approx(
         np.mean(np.abs(sums) >= abs(change.sum())), abs=0.01
     )
+
+
+def relabelled_alike(change: np.ndarray, control: np.ndarray, seeds: int) -> float:
+    """Where all episodes have so many seeds and count alike."""
+    ones = np.ones(len(change), int)
+    return relabelled(change, control.astype(int), seeds * ones, ones)
+
+
+def test_relabelling_of_episodes_that_count_differently() -> None:
+    """Ten episodes of one run each that count twice, thirty of three runs that count once."""
+    rng = np.random.default_rng(1)
+    seeds, weight = np.repeat([1, 3], [10, 30]), np.repeat([2, 1], [10, 30])
+    runs = rng.random((40, 4)) < 0.6
+    solved = np.array([own[: n + 1].sum() for own, n in zip(runs, seeds, strict=True)])
+
+    def total(control: np.ndarray) -> np.ndarray:
+        return (weight * (solved - (seeds + 1) * control)).sum()
+
+    drawn = [total(runs[np.arange(40), [rng.integers(n + 1) for n in seeds]]) for _ in range(5_000)]
+    control = runs[:, 0].astype(int)
+    found = relabelled(solved - (seeds + 1) * control, control, seeds, weight)
+    assert found == pytest.approx(np.mean(np.abs(drawn) >= abs(total(control))), abs=0.02)
+
+
+@pytest.mark.parametrize("solved", [0.5, 0.97])
+def test_many_budgets_as_good_as_the_control_are_rarely_found_otherwise(solved: float) -> None:
+    """Over two settings and 27 budgets that scatter by themselves: one control is compared with all of them."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(100):
+        settings = [
+            Comparison("calvin_d", [as_outcomes(rng.random(12) < solved) for _ in range(27)], as_outcomes(control))
+            for control in rng.random((2, 12)) < solved
+        ]
+        difference = compare_over(settings)
+        found.append(difference.p < 0.05)
+        assert difference.p < 0.05 or difference.low <= 0 <= difference.high
+    assert np.mean(found) < 0.09
+
+
+def test_what_adds_up_to_nothing_is_nothing() -> None:
+    """Thirds do not add up to zero in floating point: an arm without effect would be one that loses."""
+    control = as_outcomes(np.array([True, False, False]))
+    thirds = [[True, True, False], [True, False, False], [False, False, False]]
+    same = compare([as_outcomes(np.array(each)) for each in thirds], control)
+    assert same.value == 0 and (same.gained, same.lost) == (1, 1)
+    up, down = ([[True], [False], [False]], [[True], [True], [False]])
+    settings = [
+        Comparison("s", [as_outcomes(np.array(each)) for each in arms], as_outcomes(np.array([before])))
+        for arms, before in ((up, False), (down, True))
+    ]
+    both = compare_over(settings)
+    assert (both.value, both.gained, both.lost) == (0, 0, 0)
+    alike_in_sum = [{0: 1 / 3, 1: -1 / 3}, {0: 2 / 3, 1: 1 / 3 - 1}, {0: -1 / 3, 1: 1 / 3}, {0: 0.1 + 0.2, 1: -0.3}]
+    assert math.isnan(rank_correlation([1, 2, 3, 4], alike_in_sum, "abcd").value)
 
 
 @pytest.mark.parametrize("agreement", [0.0, 1.0])

@@ -93,7 +93,7 @@ def _correlation(
 def _varying(x: np.ndarray, success: np.ndarray, settings: Sequence[Hashable]) -> np.ndarray:
     """bool (arms,): whether both vary over the arms of its setting."""
     own = {name: np.array([each == name for each in settings]) for name in settings}
-    varies = {name: bool(np.ptp(x[among]) > 0 and np.ptp(success[among]) > 0) for name, among in own.items()}
+    varies = {name: all(np.ptp(_fine(each[among])) > 0 for each in (x, success)) for name, among in own.items()}
     return np.array([varies[name] for name in settings], bool)
 
 
@@ -102,8 +102,13 @@ def _ranks(values: np.ndarray, settings: Sequence[Hashable]) -> np.ndarray:
     ranks = np.empty(values.shape)
     for name in dict.fromkeys(settings):
         among = np.array([each == name for each in settings])
-        ranks[:, among] = rankdata(values[:, among], axis=1) / (among.sum() + 1) - 0.5
+        ranks[:, among] = rankdata(_fine(values[:, among]), axis=1) / (among.sum() + 1) - 0.5
     return ranks
+
+
+def _fine(values: np.ndarray) -> np.ndarray:
+    """Without the last digits, in which averages of the same shares may differ by the order of their sums."""
+    return np.round(values, 9)
 
 
 def _draw(rng: np.random.Generator, size: int) -> np.ndarray:

@@ -20,18 +20,25 @@ def sign_flip(change: np.ndarray) -> float:
     return _tail(_together(sums), distances, change.sum())
 
 
-def relabelled(change: np.ndarray, control: np.ndarray, seeds: int) -> float:
-    """Two-sided p of the sum of `change` if the control could as well be any of an episode's seeds + 1 runs.
+def relabelled(change: np.ndarray, control: np.ndarray, seeds: np.ndarray, weight: np.ndarray) -> float:
+    """Two-sided p of the sum of `weight * change` if the control could as well be any of an episode's seeds + 1 runs.
 
-    `change` (episodes,) is how many of the seeds solved an episode, less `seeds` where the `control` (bool) did.
+    All are whole numbers (episodes,) but `control` (bool). `change` is how many of the `seeds` solved an episode, less
+    `seeds` where the control did; `weight` is what one of them counts.
     """
-    solved = change + (seeds + 1) * control
-    counts = np.bincount(solved, minlength=seeds + 2)[1 : seeds + 1]
-    # Of n episodes that `number` of the runs solved the control solved as many as a binomial variable says.
-    sums = [binom.pmf(np.arange(n + 1), n, number / (seeds + 1)) for number, n in enumerate(counts, start=1)]
-    by_control = np.arange(sum(counts) + 1)
-    distances = int(counts @ np.arange(1, seeds + 1)) - (seeds + 1) * by_control
-    return _tail(_together(sums), distances, change.sum())
+    solved, runs = change + (seeds + 1) * control, seeds + 1
+    split = (solved > 0) & (solved < runs)  # where all runs end alike it does not matter which is the control
+    step = weight * runs
+    by_step = [_controls(solved, runs, split & (step == each)) for each in np.unique(step[split])]
+    sums = [_spread_out(pmf, int(each)) for pmf, each in zip(by_step, np.unique(step[split]), strict=True)]
+    distances = (weight * solved)[split].sum() - np.arange(step[split].sum() + 1)
+    return _tail(_together(sums), distances, (weight * change).sum())
+
+
+def _controls(solved: np.ndarray, runs: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Probabilities of how many of the episodes `among` the control solves if it is any of their runs."""
+    shares, counts = np.unique(solved[among] / runs[among], return_counts=True)
+    return _together([binom.pmf(np.arange(n + 1), n, share) for share, n in zip(shares, counts, strict=True)])
 
 
 def _spread_out(pmf: np.ndarray, step: int) -> np.ndarray:

@@ -8,7 +8,6 @@ that solved it. The seeds are taken as they are; how far they lie apart is for t
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,8 +21,9 @@ from worldagen.evaluation.exact import relabelled, sign_flip
 
 ALPHA = 0.05
 """Intervals hold 1 - ALPHA; a difference is distinguishable when its p, corrected for the number of arms, is below."""
-_FINEST = 1_000
-"""Averages over settings are multiples of one over so many, or are rounded to such: the test is of whole numbers."""
+_FINEST, _COARSE = 1_000, 50
+"""Exact tests are of whole numbers: averages over settings are multiples of one over so many, or are rounded to such;
+weights of settings are at most so many, or are rounded to such, by which a test stays as exact as it was."""
 _RESAMPLES = 9_999
 _BOOTSTRAP_FROM = 10
 """Changed episodes from which on a bootstrap is believed."""
@@ -114,32 +114,33 @@ def compare(seeds: Sequence[Sequence[Outcome]], control: Sequence[Outcome]) -> P
 
     Raises ValueError unless all hold the same episodes (task, initial state, seed), each once, in any order.
     """
-    change = changes(seeds, control)
-    before = np.array([outcome.success for outcome in sorted(control, key=lambda each: each.pair)])
-    whole = np.rint(len(seeds) * change).astype(int)
-    p = max(sign_flip(whole), relabelled(whole, before, len(seeds)))
-    return _difference(change, p, len(seeds), size=1.0)
+    change, before = changes(seeds, control), _solved(control)
+    ones = np.ones(len(change), int)
+    p = max(sign_flip(change), relabelled(change, before, len(seeds) * ones, ones))
+    return _difference(change, len(seeds), p, len(seeds), size=1.0)
 
 
 def changes(seeds: Sequence[Sequence[Outcome]], control: Sequence[Outcome]) -> np.ndarray:
-    """float64 (episodes,) in order of the episodes: share of `seeds` that solved it, minus 1 if `control` did.
+    """int64 (episodes,) in order of the episodes: how many of `seeds` solved it, less all of them if `control` did.
 
-    Raises ValueError as `compare` does.
+    Whole numbers, for shares of seeds do not add up to nothing where they should. Raises ValueError as `compare` does.
     """
     solved_before = _by_episode(control, "control")
     if not seeds or not solved_before:
         raise ValueError("a paired difference needs at least one episode, got none")
-    solved = [_by_episode(arm, "arm") for arm in seeds]
-    for each in solved:
+    for each in (_by_episode(arm, "arm") for arm in seeds):
         if each.keys() != solved_before.keys():
             differing = sorted(each.keys() ^ solved_before.keys())
             raise ValueError(
                 f"arm and control ran different episodes ({len(each)} and {len(solved_before)}; {len(differing)} are "
                 f"in one only, e.g. {differing[0]}); a paired difference needs equal (task, init_state, seed) in both"
             )
-    episodes = sorted(solved_before)
-    shares = np.mean([[each[pair] for pair in episodes] for each in solved], axis=0)
-    return shares - np.array([solved_before[pair] for pair in episodes], float)
+    return np.sum([_solved(arm) for arm in seeds], axis=0) - len(seeds) * _solved(control)
+
+
+def _solved(outcomes: Sequence[Outcome]) -> np.ndarray:
+    """int64 (episodes,) in order of the episodes: 1 where it was solved."""
+    return np.array([outcome.success for outcome in sorted(outcomes, key=lambda each: each.pair)], int)
 
 
 @dataclass(frozen=True)
@@ -158,17 +159,38 @@ def compare_over(settings: Sequence[Comparison]) -> PairedDifference:
     Settings share their initial states, whatever their seeds, and some hardly differ: taken as so many independent
     episodes they would make the interval too narrow. Raises ValueError as `compare` does.
     """
-    found = defaultdict[tuple[str, str, int], list[float]](list)
-    for each in settings:
-        pairs = sorted(outcome.pair for outcome in each.control)
-        for (task, state, _), change in zip(pairs, changes(each.seeds, each.control), strict=True):
-            found[each.suite, task, state].append(change)
-    averages = np.array([np.mean(found[state]) for state in sorted(found)])
-    parts = math.lcm(*map(len, found.values())) * math.lcm(*(len(each.seeds) for each in settings))
-    p = sign_flip(np.rint(min(parts, _FINEST) * averages).astype(int))
-    moved = float(np.abs(averages).sum())
-    size = float((averages**2).sum()) / moved if moved else 1.0
-    return _difference(averages, p, seeds=sum(len(each.seeds) for each in settings), size=size)
+    place: dict[tuple[str, str, int], int] = {}
+    """Of an initial state among all."""
+    where = [
+        np.array([place.setdefault((each.suite, outcome.task, outcome.init_state), len(place)) for outcome in ordered])
+        for each in settings
+        for ordered in [sorted(each.control, key=lambda outcome: outcome.pair)]
+    ]
+    times = np.bincount(np.concatenate(where))
+    parts = math.lcm(*set(times.tolist())) * math.lcm(*(len(each.seeds) for each in settings))
+    change = [changes(each.seeds, each.control) for each in settings]
+    weight = [parts // (times[own] * len(each.seeds)) for each, own in zip(settings, where, strict=True)]
+    whole = np.zeros(len(place), int)
+    for own, own_change, own_weight in zip(where, change, weight, strict=True):
+        np.add.at(whole, own, own_change * own_weight)
+    seeds = [len(each.seeds) + np.zeros(len(own), int) for each, own in zip(settings, where, strict=True)]
+    before = [_solved(each.control) for each in settings]
+    coarse = min(1.0, _FINEST / parts)
+    p = max(
+        sign_flip(np.rint(coarse * whole).astype(int)),
+        relabelled(
+            np.concatenate(change), np.concatenate(before), np.concatenate(seeds), _reduced(np.concatenate(weight))
+        ),
+    )
+    moved = float(np.abs(whole).sum())
+    size = float((whole.astype(float) ** 2).sum()) / moved / parts if moved else 1.0
+    return _difference(whole, parts, p, seeds=sum(len(each.seeds) for each in settings), size=size)
+
+
+def _reduced(weight: np.ndarray) -> np.ndarray:
+    """Whole numbers in the same proportions, as small as may be, or rounded to at most _COARSE."""
+    least = weight // np.gcd.reduce(weight)
+    return np.maximum(1, np.rint(least * min(1.0, _COARSE / least.max()))).astype(int)
 
 
 def _by_episode(outcomes: Sequence[Outcome], name: str) -> dict[tuple[str, int, int], bool]:
@@ -178,13 +200,14 @@ def _by_episode(outcomes: Sequence[Outcome], name: str) -> dict[tuple[str, int, 
     return solved
 
 
-def _difference(change: np.ndarray, p: float, seeds: int, size: float) -> PairedDifference:
-    """What the changes (episodes,) of episodes say together.
+def _difference(whole: np.ndarray, parts: int, p: float, seeds: int, size: float) -> PairedDifference:
+    """What the changes of episodes, `whole / parts` (episodes,), say together.
 
     One seed: Tango's 95 % score interval. Several: bootstrap over episodes (BCa). Either is widened to zero where p
-    does not exclude it, for the exact test asks for a little more than they do.
+    does not exclude it, for the exact tests ask for a little more than they do.
     """
-    gained, lost, value = int((change > 0).sum()), int((change < 0).sum()), float(change.mean())
+    gained, lost, value = int((whole > 0).sum()), int((whole < 0).sum()), int(whole.sum()) / (parts * len(whole))
+    change = whole / parts
     low, high = paired_interval(gained, lost, len(change)) if seeds == 1 else _seeds_interval(change)
     if p >= ALPHA:
         low, high = min(low, 0.0), max(high, 0.0)

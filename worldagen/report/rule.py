@@ -112,5 +112,5 @@ def _changes(findings: Findings, budget: Finding) -> dict[tuple[str, str, int], 
     results = findings.results
     control = results.control.outcomes
     pairs = sorted(each.pair for each in control)
-    found = statistics.changes([arm.outcomes for arm in budget.arms], control)
-    return {(results.suite, task, state): float(change) for (task, state, _), change in zip(pairs, found, strict=True)}
+    shares = statistics.changes([arm.outcomes for arm in budget.arms], control) / len(budget.arms)
+    return {(results.suite, task, state): float(share) for (task, state, _), share in zip(pairs, shares, strict=True)}
