@@ -10,16 +10,16 @@ from worldagen.cli import main
 from worldagen.config import Config, run_path
 from worldagen.study.page import write_folder
 from worldagen.study.plan import setting_configs
-from worldagen.sweep.complete import complete_sweep
+from worldagen.sweep.complete import complete_sweep, look_up
 from worldagen.sweep.forecast import describe
-from worldagen.sweep.plan import given_checkpoint, plan_unit
+from worldagen.sweep.plan import given_checkpoint
 
 
 def run(config: Config) -> None:
     given_checkpoint(config)  # a base pretrained in each setting would be another one each time
     configs = setting_configs(config)
     for each in configs.values():
-        plan_unit(each)
+        look_up(each)  # refuses the last one before the first has run for an hour
     failed, command = [], f"python {' '.join(sys.argv)}"
     for number, (name, each) in enumerate(configs.items(), start=1):
         print(f"setting {name}, {number} of {len(configs)}")
@@ -32,7 +32,8 @@ def run(config: Config) -> None:
 def describe_study(config: Config) -> str:
     """The plan of every setting. Starts nothing. Raises ConfigError as `run` does."""
     given_checkpoint(config)
-    return "\n\n".join(f"{name}\n{describe(each)}" for name, each in setting_configs(config).items())
+    configs = setting_configs(config)
+    return "\n\n".join(f"{name}\n{describe(each, settings=len(configs))}" for name, each in configs.items())
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ class CurvePoint:
     measurement: Measurement
     """On `ttt.measure_windows` held-out windows, spread over all; an arm's own measurement takes all of them."""
     seconds: float
-    """Wall clock of the adaptation up to here, features included, measurements not."""
+    """Wall clock of the adaptation up to here, features included, measurements only with early stopping."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "CurvePoint":

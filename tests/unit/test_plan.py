@@ -173,6 +173,7 @@ def test_the_plan_counts_what_will_run() -> None:
         ("env.suite=tests.fake_suite:Missing", "Missing"),
         ("study.settings={weak: {}}", "use pipelines/study.py"),
         ("evaluation.adapter=runs/x", "is for pipelines/evaluate.py"),
+        ("evaluation.retry_failed=true", "is for pipelines/evaluate.py"),
         ("model.preset=paper_calvin", "cannot be pretrained without pretrain.vision_checkpoint"),
         ("checkpoint=nowhere", "checkpoint=nowhere: .* is not a checkpoint folder"),
     ],
@@ -188,3 +189,20 @@ def test_a_checkpoint_of_another_size_is_refused_and_the_sizes_named(tmp_path: P
     with pytest.raises(ConfigError, match=r"hidden \(32, here 128\), layers \(1, here 4\)"):
         describe(config(f"checkpoint={tmp_path}"))
     assert f"none: checkpoint {tmp_path}" in describe(config(f"checkpoint={tmp_path}", *sizes))
+
+
+def test_what_could_be_found_is_corrected_for_budgets_not_for_seeds() -> None:
+    """Seeds are averaged before anything is compared; a study's fresh comparisons are those of all its settings."""
+    small = ("ttt.method=plain", "ttt.learning_rate=1e-3", "ttt.steps=8", "evaluation.confirm_episodes=5")
+    one, three = (describe(config(*small, f"ttt.seeds={seeds}")) for seeds in ("[0]", "[0,1,2]"))
+    found = [next(line for line in text.splitlines() if line.startswith("would find")) for text in (one, three)]
+    assert found[0] == found[1]
+    in_a_study = describe(config(*small), settings=8)
+    assert found[0] not in in_a_study and found[0].split("on fresh")[0].split(",")[0] in in_a_study
+
+
+def test_asha_and_several_seeds_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"ttt\.asha=success .* judged by all its seeds"):
+        config("ttt.asha=success", "ttt.seeds=[0,1]")
+    with pytest.raises(ConfigError, match="seed=-1 must be at least 0"):
+        config("seed=-1")

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines import report as pipeline
 from tests.synthetic_results import TASKS, make_results
-from worldagen.arms import ResultsError
+from worldagen.arms import Arm, ResultsError
 from worldagen.config import Config, ConfigError
 from worldagen.report import figures
 from worldagen.report.budgets import budget_curves
@@ -225,6 +225,37 @@ def test_budget_of_which_a_seed_failed_is_failed(tmp_path: Path) -> None:
     assert last.verdict == "failed" and last.difference is None and "step 41 is nan" in last.error
 
 
+def test_budget_of_which_a_seed_was_not_run_shows_no_figures(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False, failed=False, seeds=(0, 1))
+    second = next(arm for arm in results.arms if arm.steps == 4 and arm.seed == 1)
+    ended = Arm(**second.trial._asdict(), steps=4, ended="ASHA ended its trial")
+    arms = tuple(ended if arm is second else arm for arm in results.arms)
+    findings = judge(dataclasses.replace(results, arms=arms))
+    budget = next(each for each in findings.arms if ended in each.arms)
+    assert (budget.verdict, budget.rate.episodes, budget.is_measured) == ("not evaluated", 0, False)
+    html = render(findings, {}, tmp_path)
+    assert not re.search(r"\bnan\b", html) and "ASHA ended its trial" in html
+
+
+def test_films_are_those_of_the_seed_that_was_filmed(tmp_path: Path) -> None:
+    results = make_results(tmp_path, failed=False, seeds=(0, 1))
+    films = next(arm.videos for arm in results.arms if arm.videos)
+    arms = tuple(
+        dataclasses.replace(arm, videos=films if arm.seed == 1 and arm.steps == 16 else ()) for arm in results.arms
+    )
+    config = {**results.config, "evaluation": {**results.config["evaluation"], "videos": 1}}
+    filmed = dataclasses.replace(results, arms=arms, config=config)
+    assert [len(row) for row in clips(judge(filmed), tmp_path)] == [3]
+
+
+def test_ranks_are_told_apart(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False, failed=False, methods=("plain", "anchored"))
+    arms = tuple(dataclasses.replace(arm, rank=4 if arm.steps < 64 else 64) for arm in results.arms)
+    html = render(judge(dataclasses.replace(results, arms=arms)), {}, tmp_path)
+    side = html[html.index("The methods side by side") :]
+    assert re.search(r"<small>lr [\de.-]+, rank (4|64), \d+ steps</small>", side)
+
+
 def test_many_arms_are_told_method_by_method(tmp_path: Path) -> None:
     many = {"methods": ("plain", "anchored"), "explorations": (6, 36), "steps": (1, 2, 4, 8, 16, 32, 64)}
     results = make_results(tmp_path, effect=-0.4, media=False, failed=False, **many)
@@ -259,8 +290,6 @@ def test_rule_is_shown_to_avert_harm(tmp_path: Path) -> None:
     findings = judge(results)
     found = record(findings.compared)
     assert found.averted and not found.harmful
-    assert all(each.ruled and each.ruled.value == 0 for each in found.rejected)
-    assert all(each.ruled and each.difference and each.ruled.value == each.difference.value for each in found.accepted)
     assert any(f"it would avert {len(found.averted)} of" in sentence for sentence in statements(findings))
 
 

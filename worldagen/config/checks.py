@@ -148,7 +148,7 @@ def _check_exploration(config: Config) -> None:
         "explore.mixture names noisy, which has three times explore.noise: that is 0, so it would be the policy alone",
     )
     _require(
-        not explore.unshifted or any(config.env.shifts.values()),
+        not explore.unshifted or any(config.env.shifts.values()) or bool(config.study.settings),
         "explore.unshifted=true explores the world without env.shifts, and there are none; name the shift that is "
         "evaluated, e.g. env.shifts.camera=1",
     )
@@ -160,6 +160,11 @@ def _check_ttt(config: Config) -> None:
     _require(
         bool(ttt.seeds) and min(ttt.seeds) >= 0,
         f"ttt.seeds={ttt.seeds} must name at least one seed, none of them negative",
+    )
+    _require(
+        not ttt.asha or len(set(ttt.seeds)) == 1,
+        f"ttt.asha={ttt.asha} ends single trials, and a budget is judged by all its seeds (ttt.seeds={ttt.seeds}), so "
+        "that none might be left; search with one seed, and run what it finds with several and without ttt.asha",
     )
     outside = [layer for layer in ttt.layers if not 0 <= layer < config.model.layers]
     _require(

@@ -36,11 +36,15 @@ def load(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Con
 
 
 def changed(config: Config, changes: Mapping[str, Any], where: str) -> Config:
-    """`config` with nested `changes`, checked. Raises ConfigError as `load` does, naming `where` they come from."""
-    given: Any = OmegaConf.create(dict(changes))
+    """`config` with nested `changes`, checked. A setting that is a mapping (`env.shifts`) takes the place of the one
+    there, so that `{}` empties it. Raises ConfigError as `load` does, naming `where` they come from."""
+    given, base = OmegaConf.create(dict(changes)), OmegaConf.structured(config)
     _wrap_single_values(given)
+    for name, default in settings().items():
+        if isinstance(default, dict) and OmegaConf.select(given, name) is not None:
+            OmegaConf.update(base, name, {}, merge=False)
     try:
-        return _merged(OmegaConf.structured(config), given)
+        return _merged(base, given)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 

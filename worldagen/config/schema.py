@@ -353,7 +353,8 @@ class EvaluationConfig:
 class StudyConfig:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Sweeps of a study (pipelines/study.py) by name, each with the settings that are its own, e.g. in a file
-    `camera: {env: {shifts: {camera: 0.5}}}`; whatever they do not name is the study's."""
+    `camera: {env: {shifts: {camera: 0.5}}}`; whatever they do not name is the study's. `env.shifts` is named as a
+    whole: `{env: {shifts: {}}}` is the unshifted world, whatever the study's."""
 
 
 @dataclass
@@ -368,7 +369,7 @@ class TrackingConfig:
 class Config:
     run_dir: str = "runs/default"
     """Folder for everything the run produces. The same command in the same folder resumes."""
-    seed: int = 0
+    seed: int = at_least_zero(0)
     """Seed of everything random."""
     checkpoint: str = ""
     """Pretrained checkpoint folder; empty means the one pretrained in run_dir (made first if missing)."""

@@ -12,6 +12,7 @@ from worldagen.evaluation import statistics
 from worldagen.evaluation.power import smallest_difference
 from worldagen.evaluation.statistics import PairedDifference, Rate
 from worldagen.results import Confirmation, SweepResults
+from worldagen.types import GAVE_UP
 
 Verdict = Literal[
     "control",
@@ -35,10 +36,9 @@ class Finding:
     arms: tuple[Arm, ...]
     """One for each adaptation seed; for the control, the one."""
     rate: Rate
+    """Of nothing unless every seed was evaluated: the sound ones alone would flatter."""
     difference: PairedDifference | None
     """None for the control and for arms without evaluation."""
-    ruled: PairedDifference | None
-    """The same if the acceptance rule had been on: rejected seeds count as the base model. p is not corrected."""
     verdict: Verdict
     error_change: float
     """Relative change of the held-out error on changed patches to the control's; NaN where one is not measured."""
@@ -60,6 +60,21 @@ class Finding:
     def error(self) -> str:
         """Why an arm failed; empty when none did."""
         return next((arm.error for arm in self.arms if arm.failed), "")
+
+    @property
+    def ended(self) -> str:
+        """Why an arm was never run although nothing failed; empty when all were."""
+        return next((arm.ended for arm in self.arms if arm.ended), "")
+
+    @property
+    def filmed(self) -> Arm | None:
+        """The seed that there are videos of."""
+        return next((arm for arm in self.arms if arm.videos), None)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether every seed has a held-out measurement."""
+        return all(arm.measurement for arm in self.arms)
 
     @property
     def accepts(self) -> int:
@@ -177,14 +192,23 @@ class Findings:
         """Adaptation seeds of a budget."""
         return max((len(each.arms) for each in self.arms), default=1)
 
-    def name(self, finding: Finding) -> str:
-        """What tells a budget from the others: whatever all have in common is left out."""
-        return "control" if finding.steps == 0 else f"{self.group_name(finding.group)}, {steps(finding.steps)}"
+    @property
+    def gave_up(self) -> tuple[int, int]:
+        """Evaluation episodes that crashed or timed out: in the search, and on fresh initial states. Those that several
+        arms share (of the control, where the rule rejects; of early stopping's best step) count once."""
+        search = {arm.outcomes for each in self.everything for arm in each.arms}
+        fresh = {own for each in self.results.confirmations for own in (each.control, *(a.outcomes for a in each.arms))}
+        lost, lost_again = (sum(one.status in GAVE_UP for own in runs for one in own) for runs in (search, fresh))
+        return lost, lost_again
 
-    def group_name(self, group: Group) -> str:
+    def name(self, finding: Finding, method: bool = True) -> str:
+        """What tells a budget from the others: whatever all have in common is left out, and the `method` on request."""
+        return "control" if finding.steps == 0 else f"{self.group_name(finding.group, method)}, {steps(finding.steps)}"
+
+    def group_name(self, group: Group, method: bool = True) -> str:
         """A way to adapt, without what all have in common, but always with its learning rate."""
         parts = [f"lr {group.learning_rate:g}"]
-        if len(self.methods) > 1:
+        if method and len(self.methods) > 1:
             parts.insert(0, method_name(group.method))
         if len({each.rank for each in self.groups}) > 1:
             parts.append(f"rank {group.rank}")
@@ -275,19 +299,14 @@ def _compare(arms: Sequence[Arm], control: Sequence[Outcome]) -> PairedDifferenc
 
 
 def _finding(arms: tuple[Arm, ...], difference: PairedDifference | None, results: SweepResults) -> Finding:
-    control, ruled = results.control, None
-    if difference:
-        kept = [control.outcomes if arm.acceptance else arm.outcomes for arm in arms]
-        ruled = statistics.compare(kept, control.outcomes)
-    change = math.nan
+    control, change = results.control, math.nan
     measured = arms[0].steps and all(arm.measurement for arm in arms)
     if measured and control.measurement and control.measurement.changed > 0:
         change = fmean(arm.measurement.changed for arm in arms if arm.measurement) / control.measurement.changed - 1
     return Finding(
         arms=arms,
-        rate=statistics.rate(*(arm.outcomes for arm in arms)),
+        rate=statistics.rate(*(arm.outcomes for arm in arms if all(each.outcomes for each in arms))),
         difference=difference,
-        ruled=ruled,
         verdict=_verdict(arms, difference),
         error_change=change,
     )

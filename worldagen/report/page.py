@@ -14,6 +14,7 @@ from pathlib import Path
 import jinja2
 import yaml
 
+from worldagen.arms import Arm
 from worldagen.atomic import write_text
 from worldagen.evaluation import statistics
 from worldagen.evaluation.statistics import Rate
@@ -52,8 +53,8 @@ class Clip:
 def write_report(results: SweepResults, run_dir: Path) -> Path:
     """Write `run_dir/report/index.html` and the pictures beside it; returns the page's path.
 
-    Paths inside `results` are relative to `run_dir`. Raises ValueError when arms were evaluated on different episodes,
-    FileNotFoundError when a file that the results name is gone.
+    Paths inside `results` are relative to `run_dir`; films and pictures that are gone are left out, with a warning.
+    Raises ValueError when arms were evaluated on different episodes.
     """
     findings = judge(results)
     pictures = draw(findings, run_dir)
@@ -172,23 +173,23 @@ def clips(findings: Findings, run_dir: Path) -> list[list[Clip]]:
     Empty when not all of these arms have all the films, for then a row would show different episodes, and when results
     were kept without their films.
     """
-    filmed = [each for each in findings.everything if each.arm.videos]
-    count = findings.results.config["evaluation"]["videos"]
-    if any(len(each.arm.videos) != count for each in filmed):
+    filmed = [(each, each.filmed) for each in findings.everything if each.filmed]
+    count = min(findings.results.config["evaluation"]["videos"], len(findings.results.control.outcomes))
+    if any(len(arm.videos) != count for _, arm in filmed):
         return []
-    if gone := [film for each in filmed for film in each.arm.videos if not (run_dir / film).exists()]:
+    if gone := [film for _, arm in filmed for film in arm.videos if not (run_dir / film).exists()]:
         logger.warning("no films: %s is not in %s", gone[0], run_dir)
         return []
-    return [[_clip(findings, each, number, run_dir) for each in filmed] for number in range(count)] if filmed else []
+    return [[_clip(findings.name(each), arm, number, run_dir) for each, arm in filmed] for number in range(count)]
 
 
-def _clip(findings: Findings, each: Finding, number: int, run_dir: Path) -> Clip:
+def _clip(name: str, arm: Arm, number: int, run_dir: Path) -> Clip:
     """Film `number` of an arm; the filmed episodes are the first ones of the evaluation."""
-    outcome = each.arm.outcomes[number]
-    when = "Before" if each.steps == 0 else "After"
+    outcome = arm.outcomes[number]
+    when = "Before" if arm.steps == 0 else "After"
     ending = "solved" if outcome.success else "not solved"
-    caption = f"{when} ({findings.name(each)}): {outcome.task.replace('_', ' ')}, {ending}"
-    return Clip(caption, data_uri((run_dir / each.arm.videos[number]).read_bytes(), "video/mp4"))
+    caption = f"{when} ({name}): {outcome.task.replace('_', ' ')}, {ending}"
+    return Clip(caption, data_uri((run_dir / arm.videos[number]).read_bytes(), "video/mp4"))
 
 
 def per_task(each: Finding, tasks: tuple[str, ...]) -> list[Rate]:

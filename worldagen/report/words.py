@@ -6,7 +6,6 @@ from worldagen.evaluation.correlation import Correlation
 from worldagen.evaluation.statistics import PairedDifference
 from worldagen.report.findings import Confirmed, Finding, Findings
 from worldagen.report.rule import TOLERATED, Predictors, record
-from worldagen.types import GAVE_UP
 
 
 def headline(findings: Findings) -> str:
@@ -193,6 +192,10 @@ def correlation(found: Correlation) -> str:
 
 def _baseline(findings: Findings) -> list[str]:
     measured, rate, said = findings.results.control.measurement, findings.control.rate, []
+    evaluation = findings.results.config["evaluation"]
+    if name := evaluation.get("protocol", ""):
+        part = f"the first {evaluation['limit']} episodes only" if evaluation["limit"] else "all its episodes"
+        said.append(f"Evaluation is that of the protocol {name}, {part}; see above for assets, visuals and shifts.")
     if findings.results.config["explore"].get("unshifted", False):
         said.append(
             "Exploration met the world without the shift that evaluation has: a control, in which a gain is not one of "
@@ -216,14 +219,18 @@ def _gaps(findings: Findings) -> list[str]:
         found.append(f"{len(failed)} of {len(findings.arms)} arms failed; the table below gives the reason.")
     if waiting := findings.having("not evaluated"):
         found.append(f"{len(waiting)} of {len(findings.arms)} arms were not evaluated.")
-    broken = sum(
-        outcome.status in GAVE_UP for each in findings.everything for arm in each.arms for outcome in arm.outcomes
-    )
-    if broken:
-        found.append(f"{broken} evaluation episodes crashed or timed out and count as failures.")
+    search, fresh = findings.gave_up
+    if search or fresh:
+        found.append(gave_up_in_words(search, fresh))
     if lost := findings.results.exploration.lost:
         found.append(f"{lost} exploratory episodes crashed or timed out and are missing.")
     return found
+
+
+def gave_up_in_words(search: int, fresh: int) -> str:
+    """Episodes without an end of their own, of which there must be some."""
+    there = f", {fresh} of them on fresh initial states" if fresh else ""
+    return f"{search + fresh} evaluation episodes crashed or timed out and count as failures{there}."
 
 
 def interval(difference: PairedDifference) -> str:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from worldagen.evaluation.power import can_tell
 from worldagen.evaluation.statistics import PairedDifference, Rate
 from worldagen.report.figures import Picture
-from worldagen.report.findings import Finding, method_name, steps
+from worldagen.report.findings import Finding, Findings, method_name, steps
 from worldagen.report.rule import TOLERATED, mean_difference, predictors, record, within
 from worldagen.report.words import correlation, interval, p_value
 from worldagen.study.document import Document, Plot, Section, Table
@@ -199,8 +199,8 @@ def _method_row(setting: SettingFindings, method: str) -> tuple[str, ...]:
         f"{verdicts.count('gain')}, {verdicts.count('candidate')}",
         str(verdicts.count("harm")),
         str(verdicts.count("failed")),
-        _budget(best),
-        _budget(worst),
+        _budget(findings, best),
+        _budget(findings, worst),
         _lossless(compared),
     )
 
@@ -364,13 +364,10 @@ CAPTIONS = {
 """By the name of the picture."""
 
 
-def _budget(finding: Finding | None) -> str:
+def _budget(findings: Findings, finding: Finding | None) -> str:
     if finding is None or finding.difference is None:
         return NONE
-    group = finding.group
-    return (
-        f"{interval(finding.difference)}: lr {group.learning_rate:g}, {group.explored} explored, {steps(finding.steps)}"
-    )
+    return f"{interval(finding.difference)}: {findings.name(finding, method=False)}"
 
 
 def _tenths(found: PairedDifference) -> str:

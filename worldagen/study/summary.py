@@ -12,7 +12,7 @@ from worldagen.report.findings import Confirmed, Finding, Findings, judge, settl
 from worldagen.report.rule import Record, record
 from worldagen.results import Confirmation, SweepResults
 
-SEEN = ("camera", "light", "colour")
+SEEN = ("camera", "light", "colour", "table_height", "sensor_noise")
 """Shifts that cameras see: what a world model is asked to make up for."""
 
 

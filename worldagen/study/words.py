@@ -4,7 +4,7 @@ from worldagen.evaluation.power import can_tell, smallest_difference
 from worldagen.evaluation.statistics import PairedDifference
 from worldagen.report.findings import Confirmed, method_name
 from worldagen.report.rule import TOLERATED, mean_difference, predictors
-from worldagen.report.words import interval, p_value, predictors_in_words
+from worldagen.report.words import gave_up_in_words, interval, p_value, predictors_in_words
 from worldagen.study.summary import SettingFindings, Study
 
 
@@ -13,10 +13,12 @@ def sentences(study: Study) -> list[str]:
     said = [
         *_gains(study),
         *_all_together(study),
+        *_unconfirmed(study),
         *_over_settings(study),
         *_harms(study),
         *_rule(study),
         *_reductions(study),
+        *_gave_up(study),
     ]
     found = predictors(study.findings)
     return [*said, *(predictors_in_words(found) if found else [])]
@@ -31,6 +33,16 @@ def _gains(study: Study) -> list[str]:
     kept = len(study.confirmed) - len(chosen)
     base = f"; in the other {kept} it keeps the base" if kept else ""
     return said + [f"{_fresh('what the acceptance rule chooses', chosen)} (likewise){base}."] * bool(chosen)
+
+
+def _unconfirmed(study: Study) -> list[str]:
+    """What averages over settings leave out."""
+    left = [each for each in study.settings if not each.confirmed]
+    if not left or not study.confirmed:
+        return []
+    kept = [each.name for each in left if len(each.findings.having("rejected")) == len(each.findings.arms)]
+    why = f"; in {', '.join(kept)} the acceptance rule kept the base in every arm, so nothing changes" if kept else ""
+    return [f"Not among these, for nothing was confirmed there: {', '.join(each.name for each in left)}{why}."]
 
 
 def _fresh(who: str, there: list[tuple[SettingFindings, Confirmed]]) -> str:
@@ -50,7 +62,8 @@ def _fresh(who: str, there: list[tuple[SettingFindings, Confirmed]]) -> str:
 def _all_together(study: Study) -> list[str]:
     said = []
     if study.together and len(study.confirmed) > 1:
-        said.append(f"All settings together, to search and then adapt changes success by {_together(study.together)}.")
+        which = "All settings" if len(study.confirmed) == len(study.settings) else f"{len(study.confirmed)} settings"
+        said.append(f"{which} together, to search and then adapt changes success by {_together(study.together)}.")
     if study.chosen_together and len(study.confirmed) > 1:
         said.append(
             "To adapt by what the acceptance rule chooses, without counting successes, changes it by "
@@ -137,6 +150,11 @@ def _reductions(study: Study) -> list[str]:
         f"Held-out world-model error where cameras see the shift: {listed}"
         + (f"; less than 20 % in {', '.join(below)}." if below else ": at least 20 % in each.")
     ]
+
+
+def _gave_up(study: Study) -> list[str]:
+    found = [(each.name, *each.findings.gave_up) for each in study.settings]
+    return [f"{name}: {gave_up_in_words(search, fresh)}" for name, search, fresh in found if search or fresh]
 
 
 def fine(share: float) -> str:

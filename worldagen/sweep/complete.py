@@ -16,22 +16,28 @@ from worldagen.sweep.tracking import log_results
 from worldagen.tracking import mlflow_log
 from worldagen.training.ray_train import pretrain
 
-REPORT = Path("report") / "index.html"
+RESULTS, REPORT = "results.json", Path("report") / "index.html"
 """In the run folder."""
 
 
 def complete_sweep(config: Config) -> SweepResults:
     """The sweep's results: read back if nothing is missing or failed, else with what is missing run. A report that is
-    not there is written. Raises ConfigError for whatever would stop the sweep and can be known before."""
-    unit = plan_unit(config)
-    folder = open_run_folder(config)
-    file = folder / "results.json"
-    results = _read_back(config, file) if file.exists() else None
+    not there is written. Raises ConfigError as `look_up` does."""
+    unit, folder, results = look_up(config)
     if results is None or results.failed:
-        return sweep(config, folder, unit, file)
+        return sweep(config, folder, unit)
     if not (folder / REPORT).exists():
         write_report(results, folder)
     return results
+
+
+def look_up(config: Config) -> tuple[Unit, Path, SweepResults | None]:
+    """What the sweep is of, its run folder (entered, or made), and the results there if it was completed. Raises
+    ConfigError for whatever would stop the sweep and can be known before."""
+    unit = plan_unit(config)
+    folder = open_run_folder(config)
+    file = folder / RESULTS
+    return unit, folder, _read_back(config, file) if file.exists() else None
 
 
 def _read_back(config: Config, file: Path) -> SweepResults:
@@ -44,7 +50,7 @@ def _read_back(config: Config, file: Path) -> SweepResults:
     return results
 
 
-def sweep(config: Config, folder: Path, unit: Unit, file: Path) -> SweepResults:
+def sweep(config: Config, folder: Path, unit: Unit) -> SweepResults:
     """Run what is missing, on Ray; write results and report; tell MLflow."""
     env = prepare_env(config.env)
     connect(config)
@@ -59,5 +65,5 @@ def sweep(config: Config, folder: Path, unit: Unit, file: Path) -> SweepResults:
     results = run_sweep(config, folder, unit, env, checkpoint, tracked)
     write_report(results, folder)
     log_results(tracked, folder, results)
-    results.save(file)  # last: with it the sweep counts as complete
+    results.save(folder / RESULTS)  # last: with it the sweep counts as complete
     return results

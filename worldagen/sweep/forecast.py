@@ -68,8 +68,9 @@ def forecast(config: Config, unit: Unit) -> Forecast:
     )
 
 
-def describe(config: Config) -> str:
-    """The plan in words and numbers. Starts nothing and writes nothing. Raises ConfigError as `plan_unit` does."""
+def describe(config: Config, settings: int = 1) -> str:
+    """The plan in words and numbers, for one of so many `settings` of a study, which are corrected for each other.
+    Starts nothing and writes nothing. Raises ConfigError as `plan_unit` does."""
     unit = plan_unit(config)
     found, explore, counts = forecast(config, unit), config.explore, step_counts(config)
     shifts = ", ".join(f"{shift.name} {shift.strength:g}" for shift in configured_shifts(config.env))
@@ -83,11 +84,12 @@ def describe(config: Config) -> str:
         "trials": f"{found.trials}: {_axes(config)}, {counts[-1]} TTT steps each"
         + (f", hopeless ones ended earlier by {config.ttt.asha}" if config.ttt.asha else ""),
         "arms": f"{found.arms}: the control, and each trial after {_listed(counts)} steps",
-        "evaluation": f"{found.evaluated} episodes of at most {found.step_limit} steps ({found.per_arm} in each arm)",
+        "evaluation": f"{found.evaluated} episodes of at most {found.step_limit} steps ({found.per_arm} in each arm)"
+        + _protocol(config),
         "confirmation": f"{found.confirmed} episodes from fresh initial states: control, best group, the rule's choice"
         if found.confirmed
         else "none (evaluation.confirm_episodes=0)",
-        "would find": _finds(config, found, len(unit.tasks)),
+        "would find": _finds(config, found, len(unit.tasks), settings),
         "storage": f"about {_storage(config, found) / 1e6:.0f} MB",
         "time": on_cpus(config, minutes(config, found)),
     }
@@ -100,8 +102,9 @@ def minutes(config: Config, found: Forecast) -> float:
     control_steps += (found.evaluated + found.confirmed) * found.step_limit
     adapt = found.trials * max(config.ttt.steps) * config.ttt.batch_size * SECONDS_PER_WINDOW["adapt"]
     pretrain = config.pretrain.steps * config.pretrain.batch_size * SECONDS_PER_WINDOW["pretrain"]
-    work = adapt + (0.0 if config.checkpoint else pretrain)
-    return simulated_minutes(config, control_steps) + work / _workers(config) / 60
+    learners = min(config.ttt.max_concurrent_trials, found.trials, _workers(config))
+    work = adapt / learners + (0.0 if config.checkpoint else pretrain) / _workers(config)
+    return simulated_minutes(config, control_steps) + work / 60
 
 
 def simulated_minutes(config: Config, control_steps: int) -> float:
@@ -117,16 +120,22 @@ def on_cpus(config: Config, estimate: float) -> str:
     return f"roughly {estimate:.0f} minutes on {where}" + (larger if config.model.preset != "tiny" else "")
 
 
-def _finds(config: Config, found: Forecast, tasks: int) -> str:
+def _finds(config: Config, found: Forecast, tasks: int, settings: int) -> str:
     """How large an effect has to be, said before it is paid for."""
-    places = [(f"in the search ({found.per_arm} pairs)", found.per_arm, found.arms - 1)]
+    budgets = (found.arms - 1) // len(axes(config)["seed"])  # seeds are averaged before anything is compared
+    places = [(f"in the search ({found.per_arm} pairs)", found.per_arm, budgets)]
     if fresh := tasks * config.evaluation.confirm_episodes:
-        places.append((f"on fresh initial states ({fresh} pairs)", fresh, 2))
+        places.append((f"on fresh initial states ({fresh} pairs)", fresh, min(2, budgets) * settings))
     said = []
     for where, pairs, comparisons in places:
         size = smallest_detectable_difference(pairs, comparisons=comparisons, churn=CHANCE)
         said.append(f"{100 * size:.0f} points {where}" if size else f"nothing {where}")
     return f"differences of {', '.join(said)}, if {CHANCE:.0%} of the episodes change by chance"
+
+
+def _protocol(config: Config) -> str:
+    name, limit = config.evaluation.protocol, config.evaluation.limit
+    return f", {f'the first {limit} ' if limit else ''}of the protocol {name}" if name else ""
 
 
 def _pretraining(config: Config, found: Forecast) -> str:

@@ -47,6 +47,11 @@ def plan_unit(config: Config) -> Unit:
         raise ConfigError(
             "evaluation.adapter is for pipelines/evaluate.py: a sweep makes the adapters that it evaluates"
         )
+    if config.evaluation.retry_failed:
+        raise ConfigError(
+            "evaluation.retry_failed is for pipelines/evaluate.py: a sweep's arms are compared as they were evaluated; "
+            "run it anew in another run_dir"
+        )
     if config.checkpoint:
         given_checkpoint(config)
     elif config.model.vision_frozen and not config.pretrain.vision_checkpoint:

@@ -19,7 +19,7 @@ class Snapshot:
     training_loss: tuple[float, ...]
     """Observation loss of each step so far."""
     seconds: float
-    """Wall clock of encoding and of all steps so far, measurements excluded."""
+    """Wall clock of encoding and of all steps so far, and of measuring only where early stopping asks for it."""
     curve: tuple[CurvePoint, ...] = ()
     """What was measured after each step so far."""
     stopped: int = 0
