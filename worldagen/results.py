@@ -5,7 +5,7 @@ stored as one JSON file. All paths are relative to the run folder.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -126,10 +126,7 @@ class SweepResults:
         return min(accepted, key=_error, default=())
 
     def _sound_groups(self) -> list[tuple[Arm, ...]]:
-        groups: dict[tuple[Group, int], list[Arm]] = {}
-        for arm in self.arms:
-            groups.setdefault((arm.group, arm.steps), []).append(arm)
-        return [tuple(group) for group in groups.values() if _sound(group) and _moves_policy(group)]
+        return [group for group in by_budget(self.arms) if _sound(group) and moves_policy(group)]
 
     @property
     def best(self) -> Arm | None:
@@ -173,13 +170,26 @@ def _check_paired(arm: Arm, control: Sequence[Outcome], name: str) -> None:
         )
 
 
-def _sound(group: Sequence[Arm]) -> bool:
-    """Whether all arms were run and at least one is not the base model."""
-    run = all(arm.outcomes and arm.measurement and not arm.failed for arm in group)
+def by_budget(arms: Iterable[Arm]) -> list[tuple[Arm, ...]]:
+    """Arms that differ by their seed alone together, in the order of the arms."""
+    found: dict[tuple[Group, int], list[Arm]] = {}
+    for arm in arms:
+        found.setdefault((arm.group, arm.steps), []).append(arm)
+    return [tuple(group) for group in found.values()]
+
+
+def was_evaluated(group: Sequence[Arm]) -> bool:
+    """Whether there is anything to compare: all arms were run, for the sound ones alone would flatter, and at least one
+    is not the base model."""
+    run = all(arm.outcomes and not arm.failed for arm in group)
     return run and any(arm.accepted is not False for arm in group)
 
 
-def _moves_policy(group: Sequence[Arm]) -> bool:
+def _sound(group: Sequence[Arm]) -> bool:
+    return was_evaluated(group) and all(arm.measurement for arm in group)
+
+
+def moves_policy(group: Sequence[Arm]) -> bool:
     """Whether the policy differs from the base's at all: `world_model_rows` leaves it as it is, to the last bit."""
     measured = [arm.measurement for arm in group if arm.measurement]
     return any(each.arm_drift or each.gripper_flips for each in measured)

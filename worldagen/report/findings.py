@@ -1,7 +1,7 @@
 """What a sweep's numbers say: each budget beside the control, over its adaptation seeds, with a verdict."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -11,7 +11,7 @@ from worldagen.arms import Arm, Group, Outcome
 from worldagen.evaluation import statistics
 from worldagen.evaluation.power import smallest_difference
 from worldagen.evaluation.statistics import PairedDifference, Rate
-from worldagen.results import Confirmation, SweepResults
+from worldagen.results import Confirmation, SweepResults, by_budget, moves_policy, was_evaluated
 from worldagen.types import GAVE_UP
 
 Verdict = Literal[
@@ -94,7 +94,7 @@ class Finding:
     @property
     def moves_policy(self) -> bool:
         """Whether the adapted policy differs from the base's at all."""
-        return bool(self.measured("arm_drift") or self.measured("gripper_flips"))
+        return moves_policy(self.arms)
 
     @property
     def learn_seconds(self) -> float:
@@ -244,11 +244,11 @@ def _budget(arm: Arm) -> tuple[Group, int]:
 
 def judge(results: SweepResults) -> Findings:
     """Compare every budget with the control. Raises ValueError when an arm was evaluated on other episodes."""
-    budgets = _budgets(results.arms)
-    evaluated = [arms for arms in budgets if results.control.outcomes and _evaluated(arms)]
+    budgets = by_budget(results.arms)
+    evaluated = [arms for arms in budgets if results.control.outcomes and was_evaluated(arms)]
     differences = statistics.holm([_compare(arms, results.control.outcomes) for arms in evaluated])
-    by_budget = {_budget(arms[0]): difference for arms, difference in zip(evaluated, differences, strict=True)}
-    found = [_finding(arms, by_budget.get(_budget(arms[0])), results) for arms in budgets]
+    found_of = {_budget(arms[0]): difference for arms, difference in zip(evaluated, differences, strict=True)}
+    found = [_finding(arms, found_of.get(_budget(arms[0])), results) for arms in budgets]
     findings = Findings(
         results=results,
         control=_finding((results.control,), None, results),
@@ -277,21 +277,6 @@ def settled(findings: Findings, differences: Sequence[PairedDifference], compari
         confirmed=fresh[_budget(findings.confirmed.finding.arm)] if findings.confirmed else None,
         chosen=fresh[_budget(findings.chosen.finding.arm)] if findings.chosen else None,
     )
-
-
-def _budgets(arms: Iterable[Arm]) -> list[tuple[Arm, ...]]:
-    """Arms that differ by their seed alone, in the order of the arms."""
-    found: dict[tuple[Group, int], list[Arm]] = {}
-    for arm in arms:
-        found.setdefault(_budget(arm), []).append(arm)
-    return [tuple(group) for group in found.values()]
-
-
-def _evaluated(arms: Sequence[Arm]) -> bool:
-    """Whether there is anything to compare: all seeds were run, for the sound ones alone would flatter, and at least
-    one is not the base model."""
-    run = all(arm.outcomes and not arm.failed for arm in arms)
-    return run and any(arm.accepted is not False for arm in arms)
 
 
 def _compare(arms: Sequence[Arm], control: Sequence[Outcome]) -> PairedDifference:
