@@ -159,7 +159,8 @@ def _gave_up(study: Study) -> list[str]:
 
 def fine(share: float) -> str:
     """Percentage points to a tenth."""
-    return f"{100 * share:+.1f}".replace("-", "−")
+    text = f"{100 * share:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", "−")
 
 
 def percent(change: float) -> str:
