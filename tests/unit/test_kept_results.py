@@ -17,6 +17,7 @@ from worldagen.sweep.plan import step_counts, trials
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = {
     "calvin": ("calvin", "study_calvin"),
+    "camera": ("libero", "study_camera"),
     "camera_control": ("libero", "study_camera_control"),
     "libero_budgets": ("libero", "study_libero_budgets"),
 }
