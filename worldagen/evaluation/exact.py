@@ -23,14 +23,13 @@ def sign_flip(change: np.ndarray) -> float:
 def relabelled(change: np.ndarray, control: np.ndarray, seeds: np.ndarray, weight: np.ndarray) -> float:
     """Two-sided p of the sum of `weight * change` if the control could as well be any of an episode's seeds + 1 runs.
 
-    All are whole numbers (episodes,) but `control` (bool). `change` is how many of the `seeds` solved an episode, less
+    All are whole numbers (episodes,), `control` 0 or 1. `change` is how many of the `seeds` solved an episode, less
     `seeds` where the control did; `weight` is what one of them counts.
     """
     solved, runs = change + (seeds + 1) * control, seeds + 1
     split = (solved > 0) & (solved < runs)  # where all runs end alike it does not matter which is the control
-    step = weight * runs
-    by_step = [_controls(solved, runs, split & (step == each)) for each in np.unique(step[split])]
-    sums = [_spread_out(pmf, int(each)) for pmf, each in zip(by_step, np.unique(step[split]), strict=True)]
+    step = weight * runs  # by how much the sum is lower if the control is one that solved the episode
+    sums = [_spread_out(_controls(solved, runs, split & (step == each)), each) for each in np.unique(step[split])]
     distances = (weight * solved)[split].sum() - np.arange(step[split].sum() + 1)
     return _tail(_together(sums), distances, (weight * change).sum())
 

@@ -159,29 +159,19 @@ def compare_over(settings: Sequence[Comparison]) -> PairedDifference:
     Settings share their initial states, whatever their seeds, and some hardly differ: taken as so many independent
     episodes they would make the interval too narrow. Raises ValueError as `compare` does.
     """
-    place: dict[tuple[str, str, int], int] = {}
-    """Of an initial state among all."""
-    where = [
-        np.array([place.setdefault((each.suite, outcome.task, outcome.init_state), len(place)) for outcome in ordered])
-        for each in settings
-        for ordered in [sorted(each.control, key=lambda outcome: outcome.pair)]
-    ]
-    times = np.bincount(np.concatenate(where))
-    parts = math.lcm(*set(times.tolist())) * math.lcm(*(len(each.seeds) for each in settings))
-    change = [changes(each.seeds, each.control) for each in settings]
-    weight = [parts // (times[own] * len(each.seeds)) for each, own in zip(settings, where, strict=True)]
+    states = [(each.suite, *pair[:2]) for each in settings for pair in sorted(one.pair for one in each.control)]
+    place = {state: number for number, state in enumerate(dict.fromkeys(states))}
+    where = np.array([place[state] for state in states])
+    change = np.concatenate([changes(each.seeds, each.control) for each in settings])
+    before = np.concatenate([_solved(each.control) for each in settings])
+    seeds = np.concatenate([np.full(len(each.control), len(each.seeds)) for each in settings])
+    times = np.bincount(where)
+    parts = math.lcm(*set(times.tolist())) * math.lcm(*set(seeds.tolist()))
+    weight = parts // (times[where] * seeds)
     whole = np.zeros(len(place), int)
-    for own, own_change, own_weight in zip(where, change, weight, strict=True):
-        np.add.at(whole, own, own_change * own_weight)
-    seeds = [len(each.seeds) + np.zeros(len(own), int) for each, own in zip(settings, where, strict=True)]
-    before = [_solved(each.control) for each in settings]
-    coarse = min(1.0, _FINEST / parts)
-    p = max(
-        sign_flip(np.rint(coarse * whole).astype(int)),
-        relabelled(
-            np.concatenate(change), np.concatenate(before), np.concatenate(seeds), _reduced(np.concatenate(weight))
-        ),
-    )
+    np.add.at(whole, where, weight * change)
+    coarse = np.rint(min(1.0, _FINEST / parts) * whole).astype(int)
+    p = max(sign_flip(coarse), relabelled(change, before, seeds, _reduced(weight)))
     moved = float(np.abs(whole).sum())
     size = float((whole.astype(float) ** 2).sum()) / moved / parts if moved else 1.0
     return _difference(whole, parts, p, seeds=sum(len(each.seeds) for each in settings), size=size)
