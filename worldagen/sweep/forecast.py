@@ -63,7 +63,7 @@ def forecast(config: Config, unit: Unit) -> Forecast:
         explored=max(config.explore.episodes) + config.explore.heldout_episodes,
         per_arm=len(specs),
         evaluated=arms * len(specs) + 2 * min(evaluation.videos, len(specs)),
-        confirmed=len(unit.tasks) * evaluation.confirm_episodes * (1 + 2 * len(axes(config)["seed"])),
+        confirmed=len(unit.tasks) * evaluation.confirm_episodes * (1 + _again(config) * len(axes(config)["seed"])),
         step_limit=specs[0].step_limit,
     )
 
@@ -80,7 +80,7 @@ def describe(config: Config, settings: int = 1) -> str:
         "shifts": shifts or "none",
         "pretraining": _pretraining(config, found),
         "exploration": f"{max(explore.episodes)} + {explore.heldout_episodes} held-out episodes of "
-        f"{explore.step_limit} steps",
+        f"{explore.step_limit} steps" + ", without the shifts (explore.unshifted)" * explore.unshifted,
         "trials": f"{found.trials}: {_axes(config)}, {counts[-1]} TTT steps each"
         + (f", hopeless ones ended earlier by {config.ttt.asha}" if config.ttt.asha else ""),
         "arms": f"{found.arms}: the control, and each trial after {_listed(counts)} steps",
@@ -125,12 +125,17 @@ def _finds(config: Config, found: Forecast, tasks: int, settings: int) -> str:
     budgets = (found.arms - 1) // len(axes(config)["seed"])  # seeds are averaged before anything is compared
     places = [(f"in the search ({found.per_arm} pairs)", found.per_arm, budgets)]
     if fresh := tasks * config.evaluation.confirm_episodes:
-        places.append((f"on fresh initial states ({fresh} pairs)", fresh, min(2, budgets) * settings))
+        places.append((f"on fresh initial states ({fresh} pairs)", fresh, _again(config) * settings))
     said = []
     for where, pairs, comparisons in places:
         size = smallest_detectable_difference(pairs, comparisons=comparisons, churn=CHANCE)
         said.append(f"{100 * size:.0f} points {where}" if size else f"nothing {where}")
     return f"differences of {', '.join(said)}, if {CHANCE:.0%} of the episodes change by chance"
+
+
+def _again(config: Config) -> int:
+    """Budgets that meet the control on fresh initial states, at most: the best, and the acceptance rule's choice."""
+    return min(2, len(trials(config)) // len(axes(config)["seed"]) * len(step_counts(config)))
 
 
 def _protocol(config: Config) -> str:
