@@ -248,6 +248,14 @@ def test_films_are_those_of_the_seed_that_was_filmed(tmp_path: Path) -> None:
     assert [len(row) for row in clips(judge(filmed), tmp_path)] == [3]
 
 
+def test_the_protocol_is_named_and_that_it_is_a_part(tmp_path: Path) -> None:
+    results = make_results(tmp_path, media=False, failed=False)
+    evaluation = {**results.config["evaluation"], "protocol": "libero_community", "limit": 20}
+    findings = judge(dataclasses.replace(results, config={**results.config, "evaluation": evaluation}))
+    assert any("the protocol libero_community, its first 20 episodes only" in said for said in statements(findings))
+    assert not any("protocol" in said for said in statements(judge(results)))
+
+
 def test_ranks_are_told_apart(tmp_path: Path) -> None:
     results = make_results(tmp_path, media=False, failed=False, methods=("plain", "anchored"))
     arms = tuple(dataclasses.replace(arm, rank=4 if arm.steps < 64 else 64) for arm in results.arms)

@@ -194,8 +194,9 @@ def _baseline(findings: Findings) -> list[str]:
     measured, rate, said = findings.results.control.measurement, findings.control.rate, []
     evaluation = findings.results.config["evaluation"]
     if name := evaluation.get("protocol", ""):
-        part = f"the first {evaluation['limit']} episodes only" if evaluation["limit"] else "all its episodes"
-        said.append(f"Evaluation is that of the protocol {name}, {part}; see above for assets, visuals and shifts.")
+        limit = evaluation.get("limit", 0)
+        part = f"its first {limit} episodes only" if limit else "all its episodes"
+        said.append(f"Evaluation is that of the protocol {name}, {part}, with the assets, visuals and shifts below.")
     if findings.results.config["explore"].get("unshifted", False):
         said.append(
             "Exploration met the world without the shift that evaluation has: a control, in which a gain is not one of "
