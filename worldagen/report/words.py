@@ -49,6 +49,7 @@ def statements(findings: Findings) -> list[str]:
         _ties(findings),
         _world_model(findings),
         rule_in_words(findings),
+        *_circumstances(findings),
         *_baseline(findings),
         *_gaps(findings),
     ]
@@ -190,8 +191,9 @@ def correlation(found: Correlation) -> str:
     return f"rank correlation {numbers[0]}{between} over {found.arms} arms of {found.clusters} ways to adapt"
 
 
-def _baseline(findings: Findings) -> list[str]:
-    measured, rate, said = findings.results.control.measurement, findings.control.rate, []
+def _circumstances(findings: Findings) -> list[str]:
+    """Whose episodes these are, and where exploration was another world than evaluation."""
+    said = []
     evaluation = findings.results.config["evaluation"]
     if name := evaluation.get("protocol", ""):
         limit = evaluation.get("limit", 0)
@@ -202,6 +204,11 @@ def _baseline(findings: Findings) -> list[str]:
             "Exploration met the world without the shift that evaluation has: a control, in which a gain is not one of "
             "adapting to the shift; world-model errors and drift are those of the unshifted world."
         )
+    return said
+
+
+def _baseline(findings: Findings) -> list[str]:
+    measured, rate, said = findings.results.control.measurement, findings.control.rate, []
     if measured and measured.changed >= measured.copy_changed > 0:
         said.append(
             "The pretrained world model is no better than copying the last frame on the patches that change; "

@@ -61,7 +61,7 @@ class Learner:
     ) -> None:
         for given, what in ((training, "exploratory episode to learn from"), (heldout, "held-out episode to measure")):
             if not given:
-                raise AdaptationError(f"there is no {what}: all that were asked for crashed or timed out")
+                raise AdaptationError(f"there is no {what}; in a sweep: all of them crashed or timed out")
         if not instructions:
             raise AdaptationError("there is no instruction under which the policy's drift could be measured")
         started = time.perf_counter()
