@@ -33,3 +33,13 @@ def ray_cluster() -> Iterator[None]:
         ray.init("local", num_cpus=2, include_dashboard=False, logging_level="WARNING")
         yield
         ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def coarse_pictures() -> Iterator[None]:
+    """Pictures of few pixels, which are drawn faster."""
+    from worldagen.report import figures
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "DPI", 40)
+        yield

@@ -1,17 +1,13 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from pipelines import report as pipeline
 from tests.synthetic_results import TASKS, make_results
-from worldagen.arms import Arm, ResultsError
-from worldagen.config import Config, ConfigError
-from worldagen.report import figures
+from worldagen.arms import Arm
 from worldagen.report.budgets import budget_curves
 from worldagen.report.figures import draw
 from worldagen.report.findings import judge
@@ -21,6 +17,8 @@ from worldagen.report.rule import predictors, record
 from worldagen.report.theme import LIGHT
 from worldagen.report.words import headline, statements
 from worldagen.results import SweepResults
+
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
 
 METRICS = {"validation/image_changed": 0.1234, "validation/copy_changed": 0.243}
 
@@ -46,14 +44,6 @@ class Page(HTMLParser):
     @property
     def words(self) -> str:
         return " ".join(" ".join(self.text).split())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def coarse_pictures() -> Iterator[None]:
-    """Pictures of few pixels, which are drawn faster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "DPI", 40)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -448,17 +438,3 @@ def test_other_checkpoint_does_not_lend_its_figures(tmp_path: Path, html: str) -
     (tmp_path / "checkpoint" / "config.json").write_text(json.dumps(about))
     assert "0.123" in Page(html).words
     assert "its validation is not at hand" in Page(render(judge(results), {}, tmp_path)).words
-
-
-def test_pipeline_writes_the_report_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = Config(run_dir=str(tmp_path))
-    with pytest.raises(ConfigError, match=r"holds no results\.json"):
-        pipeline.run(config)
-    (tmp_path / "results.json").write_text("{")
-    with pytest.raises(ResultsError, match=r"results\.json"):
-        pipeline.run(config)
-    make_results(tmp_path, media=False).save(tmp_path / "results.json")
-    pipeline.run(config)
-    page = tmp_path / "report" / "index.html"
-    assert capsys.readouterr().out.strip() == str(page)
-    assert "No arm’s success" in page.read_text()

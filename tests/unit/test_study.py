@@ -1,55 +1,25 @@
 import dataclasses
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pipelines import report
 from pipelines import study as pipeline
 from tests.synthetic_results import make_results
+from tests.synthetic_study import EFFECTS, setting
 from worldagen.arms import Arm
 from worldagen.config import Config, ConfigError, StudyConfig, TTTConfig, load
 from worldagen.envs.suites import configured_shifts
-from worldagen.report import figures
 from worldagen.report.words import statements
 from worldagen.results import SweepResults
 from worldagen.study.document import Document, Section, Table, to_markdown
 from worldagen.study.margins import margins
-from worldagen.study.page import to_html, write_folder, write_study
+from worldagen.study.page import to_html
 from worldagen.study.plan import setting_configs
 from worldagen.study.sections import document
 from worldagen.study.summary import Study, summarise
 from worldagen.study.words import sentences
 from worldagen.ttt.acceptance import verdict
-
-EFFECTS = {"unshifted": 0.0, "camera_half": 0.3, "friction": -0.3}
-"""Of the confirmed arm."""
-CHOSEN = {"unshifted": None, "camera_half": -0.2, "friction": 0.0}
-"""Of the acceptance rule's choice."""
-
-
-def setting(folder: Path, name: str) -> SweepResults:
-    shifts = {"camera_half": {"camera": 0.5}, "friction": {"friction": 1.0}}.get(name, {})
-    results = make_results(
-        folder,
-        effect=-0.4,
-        media=False,
-        failed=name == "friction",
-        methods=("plain", "anchored"),
-        confirmed=EFFECTS[name],
-        chosen=CHOSEN[name],
-    )
-    config = {**results.config, "env": {**results.config["env"], "shifts": shifts}}
-    return dataclasses.replace(results, config=config)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def coarse_pictures() -> Iterator[None]:
-    """Pictures of few pixels, which are drawn faster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "DPI", 40)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -327,58 +297,10 @@ def test_no_arm_within_the_largest_budget_without_a_loss_loses(tmp_path: Path) -
     assert row(shown, "Which methods", "camera")[-1] == "lr 0.0003, 16 steps"
 
 
-def test_markdown_and_page_show_the_same(study: Study, tmp_path: Path) -> None:
-    page = write_study(study, tmp_path, waiting=["light"], command="python pipelines/study.py run_dir=runs/calvin")
-    markdown, html = (tmp_path / "study.md").read_text(), page.read_text()
-    shown = re.findall(r"!\[[^]]*\]\((\w+\.png)\)", markdown)
-    assert len(shown) == 4 and all((tmp_path / name).stat().st_size > 1_000 for name in shown)
-    assert html.count("data:image/png") == 2 * len(shown) and not re.search(r"https?://|<script", html)
-    for words in ("No results yet of light", "Can it be known without counting successes?", "camera 0.5"):
-        assert words in markdown and words in html
-    assert "python pipelines/study.py run_dir=runs/calvin" in markdown
-    rows = [line.count(" | ") for line in markdown.splitlines() if line.startswith("| setting |")]
-    assert len(rows) >= 5, "a table of settings in each section"
-    blocks = re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE)
-    assert all(len({line.count(" | ") for line in block.splitlines()}) == 1 for block in blocks)
-
-
 def test_cells_cannot_break_the_table() -> None:
     made = Document("t", (), (Section("s", (Table(("a", "b"), (("x|y", "<b>"),)),)),), "o")
     assert "| x\\|y | <b> |" in to_markdown(made)
     assert "&lt;b&gt;" in to_html(made)
-
-
-def test_a_study_is_written_again_from_what_there_is(
-    results: dict[str, SweepResults], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert write_folder(tmp_path, ["unshifted", "camera_half"]) is None
-    results["unshifted"].save(tmp_path / "unshifted" / "results.json")
-    report.run(Config(run_dir=str(tmp_path)))
-    page = Path(capsys.readouterr().out.strip())
-    assert page == tmp_path / "index.html" and "No results yet" not in page.read_text()
-    settings = {"unshifted": {}, "camera_half": {"env": {"shifts": {"camera": 0.5}}}}
-    report.run(Config(run_dir=str(tmp_path), study=StudyConfig(settings=settings)))
-    assert "No results yet of camera_half" in page.read_text()
-
-
-def test_pipeline_runs_every_setting_and_tells_what_failed(
-    results: dict[str, SweepResults], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run: list[str] = []
-
-    def sweep(config: Config) -> SweepResults:
-        run.append(Path(config.run_dir).name)
-        results[run[-1]].save(Path(config.run_dir) / "results.json")
-        return results[run[-1]]
-
-    monkeypatch.setattr(pipeline, "complete_sweep", sweep)
-    monkeypatch.setattr(pipeline, "given_checkpoint", lambda config: None)
-    monkeypatch.setattr(pipeline, "look_up", lambda config: run.append(f"look up {Path(config.run_dir).name}"))
-    settings = {"unshifted": {}, "friction": {"env": {"shifts": {"friction": 1.0}}}}
-    with pytest.raises(SystemExit, match=r"1 arms failed[\s\S]*friction: .*step 41 is nan"):
-        pipeline.run(Config(run_dir=str(tmp_path), study=StudyConfig(settings=settings)))
-    assert run == ["look up unshifted", "look up friction", "unshifted", "friction"], "refused before anything runs"
-    assert "friction" in (tmp_path / "study.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from worldagen.data.windows import WindowDataset
 from worldagen.models.worldagen import WorldAgen
 from worldagen.training import validation
 from worldagen.training.loop import learning_rate, train
-from worldagen.training.objective import Worker
 from worldagen.training.pictures import save_predictions
 from worldagen.training.state import TrainingError, load_state
 from worldagen.training.validation import validate
@@ -116,20 +115,6 @@ def test_diverging_run_stops_with_advice(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"step \d.*lower pretrain\.learning_rate"):
         run_training(tmp_path / "state.pt", settings)
     assert load_state(tmp_path / "state.pt", IDENTITY) is None
-
-
-def start_at_different_steps(rank: int, folder: str) -> None:
-    """One of two workers, each with a folder of its own, of which only the first one's holds a state."""
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    with pytest.raises(TrainingError, match=r"different steps, \[3, 0\] by rank: .*storage that all nodes share"):
-        run_training(Path(folder) / str(rank) / "state.pt", worker=Worker(rank, 2))
-    torch.distributed.destroy_process_group()
-
-
-def test_workers_that_would_go_on_from_different_steps_stop(tmp_path: Path) -> None:
-    with pytest.raises(Killed):
-        run_training(tmp_path / "0" / "state.pt", kill_at=3)
-    torch.multiprocessing.spawn(start_at_different_steps, (str(tmp_path),), nprocs=2)
 
 
 def test_validation_does_not_depend_on_its_batches(monkeypatch: pytest.MonkeyPatch) -> None:
