@@ -24,14 +24,14 @@ def load(paths: Sequence[str | Path] = (), overrides: Sequence[str] = ()) -> Con
     """Return a checked Config. Raises ConfigError on an unknown key, a wrong type or an impossible value."""
     given: Any = OmegaConf.create({})
     for path in paths:
-        given = OmegaConf.merge(given, _read_yaml(Path(path)))
+        given = OmegaConf.unsafe_merge(given, _read_yaml(Path(path)))
     for override in overrides:
-        given = OmegaConf.merge(given, _read_override(override))
+        given = OmegaConf.unsafe_merge(given, _read_override(override))
     _wrap_single_values(given)
     preset = OmegaConf.select(given, "model.preset", default="tiny")
     if preset not in PRESETS:
         raise ConfigError(f"model.preset={preset!r} is unknown; {suggest(str(preset), list(PRESETS))}")
-    base = OmegaConf.merge(OmegaConf.structured(Config), {"model": {**PRESETS[preset], "preset": preset}})
+    base = OmegaConf.unsafe_merge(OmegaConf.structured(Config), {"model": {**PRESETS[preset], "preset": preset}})
     return _merged(base, given)
 
 
@@ -51,7 +51,7 @@ def changed(config: Config, changes: Mapping[str, Any], where: str) -> Config:
 
 def _merged(base: Any, given: Any) -> Config:
     try:
-        config: Any = OmegaConf.to_object(OmegaConf.merge(base, given))
+        config: Any = OmegaConf.to_object(OmegaConf.unsafe_merge(base, given))
     except ConfigKeyError as error:
         raise ConfigError(_unknown_key(str(error.full_key))) from error
     except OmegaConfBaseException as error:
