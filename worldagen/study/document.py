@@ -1,5 +1,6 @@
 """A document of headings, text, tables and pictures that is written both as Markdown and as HTML."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from worldagen.report.figures import Picture
@@ -11,6 +12,12 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     """What is to be known to read it."""
+
+    @staticmethod
+    def of(rows: Sequence[Mapping[str, str]], note: str = "") -> "Table":
+        """Of at least one row, each by the names of its columns, which are the same in all."""
+        header = tuple(rows[0])
+        return Table(header, tuple(tuple(row[name] for name in header) for row in rows), note)
 
 
 @dataclass(frozen=True)

@@ -1,71 +1,88 @@
-"""The study's tables and sentences, made from its summary."""
+"""The study's sections, made from its summary: what was run, what was found, and at which budgets."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping
-from itertools import pairwise
 
 from worldagen.evaluation.power import can_tell
-from worldagen.evaluation.statistics import PairedDifference, Rate
 from worldagen.report.figures import Picture
-from worldagen.report.findings import Finding, Findings, method_name, steps
-from worldagen.report.rule import TOLERATED, mean_difference, predictors, record, within
+from worldagen.report.findings import Confirmed, Finding, Findings, method_name, steps
+from worldagen.report.rule import predictors
 from worldagen.report.words import correlation, interval, p_value
+from worldagen.study import rule
+from worldagen.study.cells import NONE, fine, listed, percent, power, success, tenths
 from worldagen.study.document import Document, Plot, Section, Table
 from worldagen.study.margins import margins
 from worldagen.study.summary import SettingFindings, Study
-from worldagen.study.words import fine, percent, sentences
+from worldagen.study.words import sentences
 
-NONE = "–"
 MOST, FEW = 40, 5
 """Budgets over all settings: with more than MOST only the FEW highest and lowest are listed."""
-LIMITS = (0.005, 0.01, 0.02, 0.05, 0.1, math.inf)
-"""Limits on drift that are compared."""
+
+CAPTIONS = {
+    "confirmations": "The best arm of each search against the control on fresh initial states, 95 % intervals. Filled: "
+    "distinguishable from zero, after Holm over the settings' rows; the rows of all settings together are not "
+    "corrected. Square: the acceptance rule's choice, where it is another.",
+    "success": "Change of success over TTT steps in the search, a line for each way to adapt.",
+    "error": "Change of the held-out world-model error over TTT steps, a line for each way to adapt.",
+    "tradeoff": "Change of success against change of the world-model error and against policy drift, a dot for each "
+    "arm of every setting. Filled: the acceptance rule would use it.",
+}
+"""By the name of the picture."""
 
 
 def document(study: Study, pictures: Mapping[str, Picture], waiting: Iterable[str], command: str) -> Document:
     """The whole study in words, tables and pictures. `waiting` are settings that have no results yet."""
     missing = [f"No results yet of {', '.join(waiting)}."] if (waiting := list(waiting)) else []
-    makers: list[Callable[[Study, Mapping[str, Picture]], Section | None]] = [
-        _what, _confirmation, _margins, _budgets, _search, _world_model, _prediction, _rule, _single
-    ]  # fmt: skip
+    makers: list[tuple[Callable[[Study], Section | None], str]] = [  # each with the picture that it begins with
+        (_what, ""),
+        (_confirmation, "confirmations"),
+        (_margins, ""),
+        (_budgets, ""),
+        (_search, "success"),
+        (_world_model, "error"),
+        (_prediction, "tradeoff"),
+        (rule.section, ""),
+        (_single, ""),
+    ]
+    made = ((make(study), name) for make, name in makers)
     return Document(
         title=f"Study {study.name}: does test-time training help?",
         findings=(*missing, *sentences(study)),
-        sections=tuple(section for make in makers if (section := make(study, pictures))),
+        sections=tuple(_illustrated(section, name, pictures) for section, name in made if section),
         origin=f"Written by `{command}`.",
     )
 
 
-def _what(study: Study, pictures: Mapping[str, Picture]) -> Section:
-    rows = []
-    for each in study.settings:
-        results, findings = each.results, each.findings
-        rows.append(
-            (
-                each.name,
-                f"{results.suite} ({results.assets})",
-                each.shift,
-                _rate(findings.control.rate),
-                str(len(findings.arms)),
-                str(findings.control.rate.episodes),
-                str(each.confirmed.control.episodes) if each.confirmed else NONE,
-                ", ".join(map(str, findings.explorations)),
-                _listed(sorted({arm.steps for arm in findings.arms})),
-                f"{results.config['seed']}; {', '.join(map(str, results.config['ttt'].get('seeds', [0])))}",
-                _power(findings.smallest_difference),
-            )
-        )
-    header = (
-        "setting", "suite (assets)", "shift", "control", "arms", "episodes", "fresh episodes", "explored", "steps",
-        "seeds", "finds",
-    )  # fmt: skip
+def _illustrated(section: Section, name: str, pictures: Mapping[str, Picture]) -> Section:
+    if name not in pictures:
+        return section
+    return Section(section.title, (Plot(name, pictures[name], CAPTIONS[name]), *section.parts))
+
+
+def _what(study: Study) -> Section:
+    rows = [
+        {
+            "setting": each.name,
+            "suite (assets)": f"{each.results.suite} ({each.results.assets})",
+            "shift": each.shift,
+            "control": success(each.findings.control.rate),
+            "arms": str(len(each.findings.arms)),
+            "episodes": str(each.findings.control.rate.episodes),
+            "fresh episodes": str(each.confirmed.control.episodes) if each.confirmed else NONE,
+            "explored": ", ".join(map(str, each.findings.explorations)),
+            "steps": listed(sorted({arm.steps for arm in each.findings.arms})),
+            "seeds": f"{each.results.config['seed']}; "
+            f"{', '.join(map(str, each.results.config['ttt'].get('seeds', [0])))}",
+            "finds": power(each.findings.smallest_difference),
+        }
+        for each in study.settings
+    ]
     groups = [group for each in study.findings for group in each.groups]
     tasks = dict.fromkeys(task for each in study.settings for task in each.results.tasks)
     text = (
         f"Base weights `{', '.join(sorted({each.results.checkpoint for each in study.settings}))}`; methods "
         f"{', '.join(method_name(name) for name in study.methods)}; learning rates "
-        f"{_listed(sorted({each.learning_rate for each in groups}))}; ranks "
-        f"{_listed(sorted({each.rank for each in groups}))}; tasks "
+        f"{listed(sorted({each.learning_rate for each in groups}))}; ranks "
+        f"{listed(sorted({each.rank for each in groups}))}; tasks "
         f"{', '.join(task.replace('_', ' ') for task in tasks)}."
     )
     note = (
@@ -73,109 +90,90 @@ def _what(study: Study, pictures: Mapping[str, Picture]) -> Section:
         "adaptation. Finds: smallest true difference that the search finds in four of five repeats, corrected for its "
         "number of arms."
     )
-    return Section("What was run", (text, Table(header, tuple(rows), note)))
+    return Section("What was run", (text, Table.of(rows, note)))
 
 
-def _confirmation(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
+def _confirmation(study: Study) -> Section | None:
     if not study.confirmed:
         return None
-    rows = []
-    for each, again in study.again:
-        alike = f" of {each.findings.tied} alike" if each.findings.tied > 1 else ""
-        why = (again is each.confirmed) * [f"best{alike}"] + (again is each.chosen) * ["rule's choice"]
-        rows.append(
-            (
-                each.name,
-                each.findings.name(again.finding),
-                ", ".join(why),
-                "accepts" if again.finding.accepted else "rejects",
-                interval(again.finding.difference) if again.finding.difference else NONE,
-                _rate(again.control),
-                _rate(again.rate),
-                _tenths(again.difference),
-                p_value(again.difference.p).removeprefix("= "),
-                p_value(again.difference.p_corrected).removeprefix("= "),
-                _power(again.smallest_difference),
-            )
-        )
-    header = (
-        "setting", "arm", "because", "rule", "in the search", "control, fresh", "arm, fresh", "points, fresh", "p",
-        "p, Holm", "finds",
-    )  # fmt: skip
     note = (
         "Best: of the search, which counts successes; of arms alike in that, the one of lowest held-out error, which "
         "is no evidence that it succeeds. Rule's choice: of the arms that the acceptance rule accepts, the "
         "one of lowest held-out error. Holm: over this table. Finds: smallest true difference found in four of five "
         "repeats, corrected likewise (Holm's first and strictest step)."
     )
-    return Section("On fresh initial states", (*_plot("confirmations", pictures), Table(header, tuple(rows), note)))
+    rows = [_confirmed_row(each, again) for each, again in study.again]
+    return Section("On fresh initial states", (Table.of(rows, note),))
 
 
-def _search(study: Study, pictures: Mapping[str, Picture]) -> Section:
-    rows = []
-    for each in study.settings:
-        for method in each.findings.methods:
-            rows.append((each.name, *_method_row(each, method)))
-    header = (
-        "setting", "method", "arms", "gains, candidates", "harms", "failed", "best", "worst",
-        "largest budget without a loss",
-    )  # fmt: skip
-    note = (
-        "Points to the control with 95 % intervals, not corrected for having picked the best and the worst of several. "
-        "Gains and harms of arms that met fresh initial states are those of the table above, the others the search's. "
-        "Largest budget without a loss: by steps times learning rate, the largest up to which no arm of the method (as "
-        "many steps or fewer, at that rate or a lower one) solved fewer episodes of the search than the control."
-    )
-    table = Table(header, tuple(rows), note)
-    return Section("Which methods and budgets gain, which harm", (*_plot("success", pictures), table))
+def _confirmed_row(setting: SettingFindings, again: Confirmed) -> dict[str, str]:
+    alike = f" of {setting.findings.tied} alike" if setting.findings.tied > 1 else ""
+    why = (again is setting.confirmed) * [f"best{alike}"] + (again is setting.chosen) * ["rule's choice"]
+    searched = again.finding.difference
+    return {
+        "setting": setting.name,
+        "arm": setting.findings.name(again.finding),
+        "because": ", ".join(why),
+        "rule": "accepts" if again.finding.accepted else "rejects",
+        "in the search": interval(searched) if searched else NONE,
+        "control, fresh": success(again.control),
+        "arm, fresh": success(again.rate),
+        "points, fresh": tenths(again.difference),
+        "p": p_value(again.difference.p).removeprefix("= "),
+        "p, Holm": p_value(again.difference.p_corrected).removeprefix("= "),
+        "finds": power(again.smallest_difference),
+    }
 
 
-def _margins(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
-    rows = tuple(
-        (
-            each.name,
-            _tenths(each.difference),
-            percent(each.error_change),
-            f"{each.drift:.3f}",
-            f"{100 * each.accepted:.0f} %",
-            *(fine(value) for value in each.by_setting),
-        )
-        for each in margins(study)
-    )
-    if not rows:
+def _margins(study: Study) -> Section | None:
+    found = margins(study)
+    if not found:
         return None
-    header = (
-        "", "points to the control", "held-out error", "drift", "rule accepts", *(each.name for each in study.settings)
-    )  # fmt: skip
+    rows = [
+        {
+            "": each.name,
+            "points to the control": tenths(each.difference),
+            "held-out error": percent(each.error_change),
+            "drift": f"{each.drift:.3f}",
+            "rule accepts": f"{100 * each.accepted:.0f} %",
+        }
+        for each in found
+    ]
     note = (
         f"Averages over those of the {len(study.budgets)} budgets evaluated in every setting that have what the row "
         f"says. Their intervals draw the {study.budgets[0].difference.episodes} initial states of the search and are "
         "not corrected; where few of these changed they are score intervals of as many wholly changed ones, too wide "
         "rather than too narrow. On the right the points of each setting."
     )
-    return Section("What each choice does, averaged over the others", (Table(header, rows, note),))
+    left = Table.of(rows, note)
+    right = [tuple(fine(value) for value in each.by_setting) for each in found]
+    whole = Table(
+        (*left.header, *(each.name for each in study.settings)),
+        tuple((*row, *values) for row, values in zip(left.rows, right, strict=True)),
+        note,
+    )
+    return Section("What each choice does, averaged over the others", (whole,))
 
 
-def _budgets(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
+def _budgets(study: Study) -> Section | None:
     if not study.budgets:
         return None
     ranked = sorted(study.budgets, key=lambda each: each.difference.value)
     shown = ranked[:FEW] + ranked[-FEW:] if len(ranked) > MOST else ranked
     left_out = f" Of these the {FEW} highest and the {FEW} lowest are shown." if len(ranked) > MOST else ""
-    rows = tuple(
-        (
-            each.name,
-            _tenths(each.difference),
-            f"{each.difference.gained}, {each.difference.lost}",
-            p_value(each.difference.p_corrected).removeprefix("= "),
-            percent(each.error_change),
-            f"{each.drift:.3f}",
-            f"{sum(found.accepted for found in each.found)} of {len(each.found)}",
-        )
+    rows = [
+        {
+            "budget": each.name,
+            "points to the control": tenths(each.difference),
+            "gained, lost": f"{each.difference.gained}, {each.difference.lost}",
+            "p, Holm": p_value(each.difference.p_corrected).removeprefix("= "),
+            "held-out error": percent(each.error_change),
+            "drift": f"{each.drift:.3f}",
+            "rule accepts": f"{sum(found.accepted for found in each.found)} of {len(each.found)}",
+        }
         for each in study.budgets
         if each in shown
-    )
-    header = ("budget", "points to the control", "gained, lost", "p, Holm", "held-out error", "drift", "rule accepts")
+    ]
     telling = can_tell(study.budgets[0].difference, len(study.budgets))
     note = (
         f"Each over the {study.budgets[0].difference.episodes} initial states of the search, averaged over the "
@@ -183,26 +181,42 @@ def _budgets(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
         f"{len(study.budgets)} budgets{'' if telling else ', which so few states can never pass'}.{left_out} What "
         "holds on average may not hold in each setting."
     )
-    return Section("Budgets over all settings", (Table(header, rows, note),))
+    return Section("Budgets over all settings", (Table.of(rows, note),))
 
 
-def _method_row(setting: SettingFindings, method: str) -> tuple[str, ...]:
+def _search(study: Study) -> Section:
+    rows = [_method_row(each, method) for each in study.settings for method in each.findings.methods]
+    note = (
+        "Points to the control with 95 % intervals, not corrected for having picked the best and the worst of several. "
+        "Gains and harms of arms that met fresh initial states are those of the table above, the others the search's. "
+        "Largest budget without a loss: by steps times learning rate, the largest up to which no arm of the method (as "
+        "many steps or fewer, at that rate or a lower one) solved fewer episodes of the search than the control."
+    )
+    return Section("Which methods and budgets gain, which harm", (Table.of(rows, note),))
+
+
+def _method_row(setting: SettingFindings, method: str) -> dict[str, str]:
     findings = setting.findings
     own = findings.of_method(method)
     compared = [each for each in own if each.difference]
-    best = max(compared, key=lambda each: each.rate.value, default=None)
-    worst = min(compared, key=lambda each: each.rate.value, default=None)
     verdicts = [each.verdict for each in own]
-    return (
-        method_name(method),
-        str(len(own)),
-        f"{verdicts.count('gain')}, {verdicts.count('candidate')}",
-        str(verdicts.count("harm")),
-        str(verdicts.count("failed")),
-        _budget(findings, best),
-        _budget(findings, worst),
-        _lossless(compared),
-    )
+    return {
+        "setting": setting.name,
+        "method": method_name(method),
+        "arms": str(len(own)),
+        "gains, candidates": f"{verdicts.count('gain')}, {verdicts.count('candidate')}",
+        "harms": str(verdicts.count("harm")),
+        "failed": str(verdicts.count("failed")),
+        "best": _budget(findings, max(compared, key=lambda each: each.rate.value, default=None)),
+        "worst": _budget(findings, min(compared, key=lambda each: each.rate.value, default=None)),
+        "largest budget without a loss": _lossless(compared),
+    }
+
+
+def _budget(findings: Findings, finding: Finding | None) -> str:
+    if finding is None or finding.difference is None:
+        return NONE
+    return f"{interval(finding.difference)}: {findings.name(finding, method=False)}"
 
 
 def _lossless(compared: list[Finding]) -> str:
@@ -218,7 +232,7 @@ def _lossless(compared: list[Finding]) -> str:
     return f"lr {largest.group.learning_rate:g}, {steps(largest.steps)}" if largest else "none"
 
 
-def _world_model(study: Study, pictures: Mapping[str, Picture]) -> Section:
+def _world_model(study: Study) -> Section | None:
     rows = []
     for each in study.settings:
         control, best, safe = each.findings.control, each.findings.best_world_model, each.lowest_accepted
@@ -226,31 +240,35 @@ def _world_model(study: Study, pictures: Mapping[str, Picture]) -> Section:
         if measured is None or best is None:
             continue
         rows.append(
-            (
-                each.name,
-                "yes" if each.seen else "no",
-                f"{control.measured('changed'):.3f}",
-                f"{measured.copy_changed:.3f}",
-                f"{best.measured('changed'):.3f} ({percent(best.error_change)})",
-                each.findings.name(best),
-                f"{percent(safe.error_change)}" if safe else NONE,
-                each.findings.name(safe) if safe else NONE,
-            )
+            {
+                "setting": each.name,
+                "cameras see it": "yes" if each.seen else "no",
+                "base": f"{control.measured('changed'):.3f}",
+                "copying": f"{measured.copy_changed:.3f}",
+                "lowest": f"{best.measured('changed'):.3f} ({percent(best.error_change)})",
+                "by": each.findings.name(best),
+                "lowest accepted": f"{percent(safe.error_change)}" if safe else NONE,
+                "accepted by": each.findings.name(safe) if safe else NONE,
+            }
         )
-    header = (
-        "setting", "cameras see it", "base", "copying", "lowest", "by", "lowest accepted", "by",
-    )  # fmt: skip
+    if not rows:
+        return None
     note = "Mean squared error of the next observation on held-out exploration, patches that change, normalised pixels."
-    return Section("What it does to the world model", (*_plot("error", pictures), Table(header, tuple(rows), note)))
+    return Section("What it does to the world model", (Table.of(rows, note),))
 
 
-def _prediction(study: Study, pictures: Mapping[str, Picture]) -> Section | None:
-    rows = []
+def _prediction(study: Study) -> Section | None:
     every = [("all", study.findings)]
     every += [(each.name, [each.findings]) for each in study.settings] if len(study.settings) > 1 else []
-    for name, findings in every:
-        if found := predictors(findings):
-            rows.append((name, correlation(found.loss), correlation(found.drift)))
+    rows = [
+        {
+            "setting": name,
+            "change of held-out error and success": correlation(found.loss),
+            "drift and success": correlation(found.drift),
+        }
+        for name, findings in every
+        if (found := predictors(findings))
+    ]
     if not rows:
         return None
     note = (
@@ -259,134 +277,25 @@ def _prediction(study: Study, pictures: Mapping[str, Picture]) -> Section | None
         "each other, and initial states, on which all arms were measured, each by itself. Negative: a lower error, or "
         "less drift, goes with more success."
     )
-    table = Table(("setting", "change of held-out error and success", "drift and success"), tuple(rows), note)
-    return Section("Can it be known without counting successes?", (*_plot("tradeoff", pictures), table))
+    return Section("Can it be known without counting successes?", (Table.of(rows, note),))
 
 
-def _rule(study: Study, pictures: Mapping[str, Picture]) -> Section:
-    rows = []
-    for name, compared in [(each.name, each.findings.compared) for each in study.settings] + [("all", study.compared)]:
-        found = record(compared)
-        worst = interval(found.worst.difference) if found.worst and found.worst.difference else NONE
-        rows.append(
-            (
-                name,
-                f"{len(found.accepted)} of {len(compared)}",
-                _mean(found.accepted),
-                str(len(found.losing)),
-                str(len(found.proven)),
-                worst,
-                _mean(found.rejected),
-                f"{len(found.averted)} of {len(found.averted) + len(found.harmful)}",
-                str(len(found.missed)),
-            )
-        )
-    limit = f"{100 * TOLERATED:.0f} points"
-    header = (
-        "setting", "accepted", "their mean", f"lost more than {limit}", f"shown to lose less than {limit}",
-        "worst accepted", "mean of the rejected", "harms averted", "gains or candidates missed",
-    )  # fmt: skip
-    gains, drifts = (
-        _listed(sorted({scale * each.results.config["ttt"].get(name, 0.0) for each in study.settings}))
-        for name, scale in (("accept_gain", 100), ("accept_drift", 1))
-    )
-    text = (
-        f"The rule uses an adapter only if its held-out error on changed patches falls by more than {gains} % and the "
-        f"policy's arm drift and share of flipped gripper commands are at most {drifts}. It knows nothing of success."
-    )
-    note = "Differences as seen in the search. Neither lost more nor shown to lose less: undecided at this sample size."
-    return Section("The acceptance rule", (text, Table(header, tuple(rows), note), _limits(study)))
-
-
-def _limits(study: Study) -> Table:
-    """What other limits on drift would let through."""
-    rows = []
-    for low, limit in pairwise((-math.inf, *LIMITS)):
-        found, before = (
-            tuple(each for findings in study.findings for each in within(findings, most)) for most in (limit, low)
-        )
-        new = tuple(each for each in found if each not in before)
-        rows.append(
-            (
-                f"{limit:g}" if math.isfinite(limit) else "none",
-                f"{len(found)} of {len(study.compared)}",
-                _mean(found),
-                str(len([each for each in found if each.verdict == "harm"])),
-                percent(min(each.error_change for each in found)) if found else NONE,
-                str(len(new)),
-                _mean(new),
-            )
-        )
-    header = (
-        "limit on drift", "accepted", "their mean", "harms among them", "lowest error", "new to the limit before",
-        "their mean",
-    )  # fmt: skip
-    note = (
-        "If the rule had another limit: points to the control in the search, and the largest fall of the held-out "
-        "error that it would let through. To choose a limit for a suite of your own, read this table for that suite."
-    )
-    return Table(header, tuple(rows), note)
-
-
-def _single(study: Study, pictures: Mapping[str, Picture]) -> Section:
-    rows = tuple(
-        (
-            each.name,
-            f"`{each.name}/report/index.html`",
-            f"{each.results.exploration.environment_steps}",
-            _coverage(each.results.exploration.coverage),
-            f"{max(arm.learn_seconds for arm in each.findings.arms):.0f} s" if each.findings.arms else NONE,
-            f"{sum(each.results.seconds.values()) / 60:.0f} min",
-        )
+def _single(study: Study) -> Section:
+    rows = [
+        {
+            "setting": each.name,
+            "report, in the study's folder": f"`{each.name}/report/index.html`",
+            "environment steps": f"{each.results.exploration.environment_steps}",
+            "coverage": _coverage(each.results.exploration.coverage),
+            "longest adaptation": f"{max(arm.learn_seconds for arm in each.findings.arms):.0f} s"
+            if each.findings.arms
+            else NONE,
+            "work": f"{sum(each.results.seconds.values()) / 60:.0f} min",
+        }
         for each in study.settings
-    )
-    header = ("setting", "report, in the study's folder", "environment steps", "coverage", "longest adaptation", "work")
-    return Section("Every setting by itself", (Table(header, rows, "Work: seconds of all processes added up."),))
+    ]
+    return Section("Every setting by itself", (Table.of(rows, "Work: seconds of all processes added up."),))
 
 
 def _coverage(shares: Mapping[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {share:.2f}" for name, share in shares.items()) or NONE
-
-
-def _plot(name: str, pictures: Mapping[str, Picture]) -> tuple[Plot, ...]:
-    return (Plot(name, pictures[name], CAPTIONS[name]),) if name in pictures else ()
-
-
-CAPTIONS = {
-    "confirmations": "The best arm of each search against the control on fresh initial states, 95 % intervals. Filled: "
-    "distinguishable from zero, after Holm over the settings' rows; the rows of all settings together are not "
-    "corrected. Square: the acceptance rule's choice, where it is another.",
-    "success": "Change of success over TTT steps in the search, a line for each way to adapt.",
-    "error": "Change of the held-out world-model error over TTT steps, a line for each way to adapt.",
-    "tradeoff": "Change of success against change of the world-model error and against policy drift, a dot for each "
-    "arm of every setting. Filled: the acceptance rule would use it.",
-}
-"""By the name of the picture."""
-
-
-def _budget(findings: Findings, finding: Finding | None) -> str:
-    if finding is None or finding.difference is None:
-        return NONE
-    return f"{interval(finding.difference)}: {findings.name(finding, method=False)}"
-
-
-def _tenths(found: PairedDifference) -> str:
-    return f"{fine(found.value)} [{fine(found.low)}, {fine(found.high)}]"
-
-
-def _mean(found: tuple[Finding, ...]) -> str:
-    return fine(mean_difference(found)) if found else NONE
-
-
-def _rate(rate: Rate) -> str:
-    if math.isnan(rate.value):
-        return NONE
-    return f"{100 * rate.value:.0f} % [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
-
-
-def _power(size: float | None) -> str:
-    return f"{100 * size:.0f} points" if size else "nothing"
-
-
-def _listed(values: Iterable[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)

@@ -5,6 +5,7 @@ from worldagen.evaluation.statistics import PairedDifference
 from worldagen.report.findings import Confirmed, method_name
 from worldagen.report.rule import TOLERATED, mean_difference, predictors
 from worldagen.report.words import gave_up_in_words, interval, p_value, predictors_in_words
+from worldagen.study.cells import fine, percent
 from worldagen.study.summary import SettingFindings, Study
 
 
@@ -155,14 +156,3 @@ def _reductions(study: Study) -> list[str]:
 def _gave_up(study: Study) -> list[str]:
     found = [(each.name, *each.findings.gave_up) for each in study.settings]
     return [f"{name}: {gave_up_in_words(search, fresh)}" for name, search, fresh in found if search or fresh]
-
-
-def fine(share: float) -> str:
-    """Percentage points to a tenth."""
-    text = f"{100 * share:+.1f}"
-    return "0.0" if float(text) == 0 else text.replace("-", "−")
-
-
-def percent(change: float) -> str:
-    """A relative change, signed."""
-    return f"{100 * change:+.0f} %".replace("-", "−")
