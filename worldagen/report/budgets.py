@@ -11,9 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 from worldagen.config.schema import METHODS
 from worldagen.report.findings import Finding, Findings, method_name
 from worldagen.report.panels import WIDE, Label, in_points, legend
-from worldagen.report.theme import Theme
-
-_MARKERS = "osD^vP"
+from worldagen.report.theme import MARKERS, Theme
 
 
 def budget_curves(findings: Findings, theme: Theme) -> Figure:
@@ -63,7 +61,7 @@ def _kinds(findings: Findings, theme: Theme) -> tuple[Callable[[Finding], str], 
         found = looks(findings.methods, theme)
         return lambda each: method_name(each.group.method), {method_name(name): look for name, look in found.items()}
     sizes = [f"{size} explored" for size in findings.explorations]
-    cycle = zip(itertools.cycle(theme.series), itertools.cycle(_MARKERS), strict=True)
+    cycle = zip(itertools.cycle(theme.series), itertools.cycle(MARKERS), strict=True)
     return lambda each: f"{each.group.explored} explored", dict(zip(sizes, cycle, strict=False))
 
 
@@ -134,8 +132,8 @@ def tradeoff(sweeps: list[Findings], theme: Theme) -> Figure:
 
 def looks(methods: Iterable[str], theme: Theme) -> dict[str, tuple[str, str]]:
     """Colour and marker of each method, the same in every picture."""
-    places = {method: METHODS.index(method or "plain") % len(_MARKERS) for method in methods}
-    return {method: (theme.series[place], _MARKERS[place]) for method, place in places.items()}
+    places = {method: METHODS.index(method or "plain") % len(MARKERS) for method in methods}
+    return {method: (theme.series[place], MARKERS[place]) for method, place in places.items()}
 
 
 def _dot(colour: str, label: str, marker: str = "o", fill: str = "") -> Line2D:

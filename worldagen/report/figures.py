@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from worldagen.report.budgets import budget_curves, tradeoff
+from worldagen.report.differences import difference_axes, difference_row
 from worldagen.report.findings import Finding, Findings
-from worldagen.report.panels import SIZE, WIDE, Panel, Series, in_points, over_steps, panels
+from worldagen.report.panels import SIZE, WIDE, Panel, Series, over_steps, panels
 from worldagen.report.theme import DARK, LIGHT, Theme, drawing
 
 DPI = 200
@@ -111,21 +112,15 @@ def difference(findings: Findings, theme: Theme) -> Figure:
     rows = len(shown)
     width, height = (WIDE, 0.26) if len(findings.arms) > FEW_DIFFERENCES else (SIZE[0], 0.34)
     figure = Figure(figsize=(width, max(SIZE[1], 1.0 + height * rows)))
-    axes = figure.add_subplot()
-    axes.axvline(0, color=theme.text, linewidth=1)
+    names = [findings.name(each) for each in shown]
+    axes = difference_axes(figure, names, "percentage points to the control", theme)
     reach = max([0.1, *(_difference_row(axes, row, each, theme) for row, each in enumerate(shown))])
     if hidden:
         middle = rows // 2 - 0.5
         axes.axhline(middle, color=theme.muted, linewidth=1, linestyle=":")
         axes.annotate(f"{hidden} arms between", (reach, middle), ha="right", va="bottom", color=theme.muted, fontsize=9)
-    axes.set_yticks(range(rows), [findings.name(each) for each in shown], color=theme.text)
-    axes.set_ylim(rows - 0.4, -0.6)
     axes.set_xlim(-1.08 * reach, 1.08 * reach)
-    in_points(axes.xaxis)
-    axes.grid(axis="x")
-    axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("percentage points to the control")
     return figure
 
 
@@ -148,9 +143,7 @@ def _difference_row(axes: Axes, row: int, each: Finding, theme: Theme) -> float:
     if found is None:
         axes.annotate(each.verdict, (0, row), (8, 0), textcoords="offset points", va="center", color=colour)
         return 0.0
-    fill = colour if found.distinguishable else theme.background
-    axes.plot([found.low, found.high], [row, row], color=colour, linewidth=2)
-    axes.plot(found.value, row, "o", markersize=8, markerfacecolor=fill, markeredgecolor=colour, mew=1.8)
+    difference_row(axes, row, found, colour, theme)
     return max(abs(found.low), abs(found.high))
 
 

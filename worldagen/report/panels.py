@@ -15,11 +15,10 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from worldagen.report.findings import Finding, Findings, method_name
-from worldagen.report.theme import Theme
+from worldagen.report.theme import MARKERS, Theme
 
 SIZE = (5.4, 3.7)
 WIDE = 10.8
-_MARKERS = "osD^vP"
 
 
 def in_points(axis: Axis) -> None:
@@ -51,7 +50,7 @@ class Series:
 
     @property
     def marker(self) -> str:
-        return _MARKERS[self.index % len(_MARKERS)]
+        return MARKERS[self.index % len(MARKERS)]
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,10 @@ DARK = Theme(
 )
 
 
+MARKERS = "osD^vP"
+"""Of the swept series, in the order of their colours."""
+
+
 @contextmanager
 def drawing(theme: Theme) -> Iterator[None]:
     """Within this context figures are drawn in `theme`."""

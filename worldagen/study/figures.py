@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from worldagen.report.budgets import looks
+from worldagen.report.differences import difference_axes, difference_row
 from worldagen.report.findings import Finding, Findings, method_name
 from worldagen.report.panels import WIDE, Label, in_percent, in_points, legend
 from worldagen.report.theme import Theme
@@ -29,19 +30,11 @@ def confirmations(study: Study, theme: Theme) -> Figure:
         rows.append(("all settings: best", study.together, "o"))
         rows += [(CHOICE, study.chosen_together, "s")] if study.chosen_together else []
     figure = Figure(figsize=(WIDE, 1.1 + 0.32 * len(rows)))
-    axes = figure.add_subplot()
-    axes.axvline(0, color=theme.text, linewidth=1)
+    names = [name for name, *_ in rows]
+    axes = difference_axes(figure, names, "percentage points to the control, fresh initial states", theme)
     for row, (_, found, marker) in enumerate(rows):
         colour = theme.neutral if not found.distinguishable else theme.gain if found.value > 0 else theme.harm
-        axes.plot([found.low, found.high], [row, row], color=colour, linewidth=2)
-        fill = colour if found.distinguishable else theme.background
-        axes.plot(found.value, row, marker, markersize=8, markerfacecolor=fill, markeredgecolor=colour, mew=1.8)
-    axes.set_yticks(range(len(rows)), [name for name, *_ in rows], color=theme.text)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    in_points(axes.xaxis)
-    axes.grid(axis="x")
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("percentage points to the control, fresh initial states")
+        difference_row(axes, row, found, colour, theme, marker)
     return figure
 
 
