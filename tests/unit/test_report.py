@@ -438,3 +438,9 @@ def test_other_checkpoint_does_not_lend_its_figures(tmp_path: Path, html: str) -
     (tmp_path / "checkpoint" / "config.json").write_text(json.dumps(about))
     assert "0.123" in Page(html).words
     assert "its validation is not at hand" in Page(render(judge(results), {}, tmp_path)).words
+
+
+def test_whoever_wants_an_arms_adapter_finds_its_version(html: str, results: SweepResults) -> None:
+    for arm in results.arms:
+        if arm.adapter:
+            assert f"<code>{arm.adapter}</code>" in html, arm.name
