@@ -5,9 +5,9 @@ from worldagen.cluster import connect
 from worldagen.config import Config
 from worldagen.envs.suites import in_words, prepare_env
 from worldagen.evaluation.episodes import known_tasks
+from worldagen.models.given import given_checkpoint
 from worldagen.rollout.demos import available_init_states, collect, demos_folder, table
 from worldagen.run_folder import open_run_folder
-from worldagen.sweep.plan import given_checkpoint
 
 
 def run(config: Config) -> None:

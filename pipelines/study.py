@@ -8,11 +8,11 @@ import sys
 
 from worldagen.cli import main
 from worldagen.config import Config, run_path
+from worldagen.models.given import given_checkpoint
 from worldagen.study.page import write_folder
 from worldagen.study.plan import setting_configs
 from worldagen.sweep.complete import complete_sweep, look_up
 from worldagen.sweep.forecast import describe
-from worldagen.sweep.plan import given_checkpoint
 
 
 def run(config: Config) -> None:

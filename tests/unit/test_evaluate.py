@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.evaluate import describe, given_adapter, keep
+from pipelines.evaluate import describe
 from worldagen.arms import Outcome
 from worldagen.config import ConfigError, load
 from worldagen.evaluation.words import report
+from worldagen.models.given import given_adapter, keep_adapter
 from worldagen.types import EnvSpec
 
 
@@ -55,9 +56,9 @@ def test_an_adapter_is_kept_under_a_name_of_its_content(tmp_path: Path) -> None:
     given.mkdir()
     (given / "adapter.json").write_text('{"base": "0123"}')
     (given / "adapter.safetensors").write_bytes(b"one")
-    first, again = keep(given, kept), keep(given, kept)
+    first, again = keep_adapter(given, kept), keep_adapter(given, kept)
     (given / "adapter.safetensors").write_bytes(b"two")
-    second = keep(given, kept)
+    second = keep_adapter(given, kept)
     assert first == again != second
     assert [(kept / name / "adapter.safetensors").read_bytes() for name in (first, second)] == [b"one", b"two"]
 

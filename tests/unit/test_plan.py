@@ -11,7 +11,8 @@ from worldagen.evaluation.episodes import evaluation_specs
 from worldagen.evaluation.power import smallest_detectable_difference
 from worldagen.models import checkpoint
 from worldagen.models.worldagen import WorldAgen
-from worldagen.sweep.forecast import CHANCE, describe, on_cpus
+from worldagen.rollout.duration import in_words
+from worldagen.sweep.forecast import CHANCE, describe
 from worldagen.sweep.plan import fresh_init_states, plan_unit, step_counts, trials, way
 from worldagen.ttt.explore import exploration_specs
 from worldagen.types import EnvSpec, EpisodeSpec, PolicySpec, Shift
@@ -144,8 +145,8 @@ def test_the_plan_tells_how_large_an_effect_has_to_be() -> None:
 
 
 def test_an_estimate_for_a_larger_model_says_what_it_is_worth() -> None:
-    assert "a guess made for the tiny model" in on_cpus(load(overrides=["model.preset=paper_calvin"]), 5)
-    assert on_cpus(config("pool.workers=7"), 5) == "roughly 5 minutes on 7 CPUs"
+    assert "a guess made for the tiny model" in in_words(load(overrides=["model.preset=paper_calvin"]), 5)
+    assert in_words(config("pool.workers=7"), 5) == "roughly 5 minutes on 7 CPUs"
 
 
 def test_the_plan_counts_what_will_run() -> None:

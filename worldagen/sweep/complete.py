@@ -6,11 +6,12 @@ from worldagen.cluster import connect
 from worldagen.config import Config, ConfigError
 from worldagen.envs.suites import in_words, prepare_env
 from worldagen.models.checkpoint import fingerprint
+from worldagen.models.given import given_checkpoint
 from worldagen.report.page import write_report
 from worldagen.results import SweepResults
 from worldagen.rollout.demos import collect
 from worldagen.run_folder import open_run_folder
-from worldagen.sweep.plan import Unit, given_checkpoint, plan_unit
+from worldagen.sweep.plan import Unit, plan_unit
 from worldagen.sweep.run import run_sweep
 from worldagen.sweep.tracking import log_results
 from worldagen.tracking import mlflow_log

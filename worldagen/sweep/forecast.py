@@ -1,29 +1,17 @@
 """What a sweep will do, in words and numbers, before it starts: arms, episodes, and roughly what they cost."""
 
-import os
 from dataclasses import dataclass
 
 from worldagen.config import Config
 from worldagen.envs.suites import configured_shifts
 from worldagen.evaluation.episodes import evaluation_specs
 from worldagen.evaluation.power import smallest_detectable_difference
+from worldagen.rollout.duration import in_words, simulated_minutes, workers
 from worldagen.sweep.plan import Unit, axes, plan_unit, step_counts, trials
 from worldagen.types import EnvSpec, PolicySpec
 
-SECONDS_PER_STEP = {
-    ("libero", "light"): 0.015,
-    ("libero", "full"): 0.1,
-    ("calvin", "light"): 0.01,
-    ("calvin", "full"): 0.02,
-    ("calvin_env", "light"): 0.2,
-    ("calvin_env", "full"): 0.2,
-}
-"""One control step on one CPU, rendering and the tiny model's policy included, by simulator and visuals; an Env of your
-own is taken for LIBERO. These and the next are for estimates only."""
 SECONDS_PER_WINDOW = {"adapt": 0.02, "pretrain": 0.04}
-"""One window of one optimiser step of the tiny model on one CPU."""
-SECONDS_TO_START = 60.0
-"""Starting Ray, the simulators and the model's processes."""
+"""One window of one optimiser step of the tiny model on one CPU, for estimates only."""
 CHANCE = 0.1
 """Share of episodes that change to and fro between two arms, for what a sweep could find. Its report knows better."""
 _BYTES_PER_IMAGE_PIXEL = 1.6
@@ -91,7 +79,7 @@ def describe(config: Config, settings: int = 1) -> str:
         else "none (evaluation.confirm_episodes=0)",
         "would find": _finds(config, found, len(unit.tasks), settings),
         "storage": f"about {_storage(config, found) / 1e6:.0f} MB",
-        "time": on_cpus(config, minutes(config, found)),
+        "time": in_words(config, minutes(config, found)),
     }
     return "\n".join(f"{name:13}{text}" for name, text in lines.items())
 
@@ -102,22 +90,9 @@ def minutes(config: Config, found: Forecast) -> float:
     control_steps += (found.evaluated + found.confirmed) * found.step_limit
     adapt = found.trials * max(config.ttt.steps) * config.ttt.batch_size * SECONDS_PER_WINDOW["adapt"]
     pretrain = config.pretrain.steps * config.pretrain.batch_size * SECONDS_PER_WINDOW["pretrain"]
-    learners = min(config.ttt.max_concurrent_trials, found.trials, _workers(config))
-    work = adapt / learners + (0.0 if config.checkpoint else pretrain) / _workers(config)
+    learners = min(config.ttt.max_concurrent_trials, found.trials, workers(config))
+    work = adapt / learners + (0.0 if config.checkpoint else pretrain) / workers(config)
     return simulated_minutes(config, control_steps) + work / 60
-
-
-def simulated_minutes(config: Config, control_steps: int) -> float:
-    """Estimated wall clock of so many control steps, with the policy that decides in them."""
-    seconds = control_steps * SECONDS_PER_STEP[_simulator(config), config.env.visuals]
-    return (SECONDS_TO_START + seconds / _workers(config)) / 60
-
-
-def on_cpus(config: Config, estimate: float) -> str:
-    """An estimate of minutes in words."""
-    where = f"{_workers(config)} CPUs" + ("" if config.pool.workers else " of this machine")
-    larger = "; a guess made for the tiny model: this one takes many times as long without a GPU"
-    return f"roughly {estimate:.0f} minutes on {where}" + (larger if config.model.preset != "tiny" else "")
 
 
 def _finds(config: Config, found: Forecast, tasks: int, settings: int) -> str:
@@ -172,16 +147,6 @@ def _storage(config: Config, found: Forecast) -> float:
     attention, mlp = 4 * (model.hidden + model.heads * model.head_dim), 3 * (model.hidden + model.mlp)
     adapter = 4 * max(config.ttt.rank) * model.layers * (attention + mlp)
     return steps / chunk * 2 * config.env.image_size**2 * _BYTES_PER_IMAGE_PIXEL + (found.arms - 1) * 4 * adapter
-
-
-def _simulator(config: Config) -> str:
-    if not config.env.suite.startswith("calvin_"):
-        return "libero"
-    return "calvin_env" if config.env.engine == "calvin_env" else "calvin"
-
-
-def _workers(config: Config) -> int:
-    return config.pool.workers or os.cpu_count() or 1
 
 
 def _listed(values: object) -> str:

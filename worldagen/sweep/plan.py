@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import chain, product
-from pathlib import Path
 from typing import Any
 
 from worldagen.arms import TrialKey
@@ -10,8 +9,7 @@ from worldagen.config import Config, ConfigError
 from worldagen.envs.suites import configured_shifts, task_infos
 from worldagen.evaluation.drawn_chains import runs_chains
 from worldagen.evaluation.episodes import evaluated_tasks, evaluation_specs, known_tasks
-from worldagen.models import checkpoint
-from worldagen.models.weights import CheckpointError
+from worldagen.models.given import given_checkpoint
 from worldagen.rollout.demos import available_init_states
 from worldagen.ttt.explore import exploration_specs
 from worldagen.ttt.methods import Adaptation, adaptation
@@ -76,21 +74,6 @@ def plan_unit(config: Config) -> Unit:
     )
     fresh_init_states(config, unit)
     return unit
-
-
-def given_checkpoint(config: Config) -> Path:
-    """The checkpoint folder that `config` names. Raises ConfigError when it holds none, or a model of another size."""
-    if not config.checkpoint:
-        raise ConfigError("checkpoint is not set; name a checkpoint folder, e.g. checkpoint=checkpoints/calvin")
-    folder = Path(config.checkpoint).expanduser().absolute()
-    try:
-        differing = checkpoint.differing(folder, config.model)
-    except CheckpointError as error:
-        raise ConfigError(f"checkpoint={config.checkpoint}: {error}") from error
-    if differing:
-        sizes = ", ".join(f"{name} ({there}, here {here})" for name, (there, here) in differing.items())
-        raise ConfigError(f"checkpoint={config.checkpoint} holds another model: {sizes}; set model.* as it was trained")
-    return folder
 
 
 def step_counts(config: Config) -> tuple[int, ...]:
