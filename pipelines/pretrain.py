@@ -4,7 +4,7 @@ from worldagen.cli import main
 from worldagen.cluster import connect
 from worldagen.config import Config
 from worldagen.run_folder import open_run_folder
-from worldagen.tracking.mlflow_log import open_sweep
+from worldagen.tracking.mlflow_log import tracked
 from worldagen.training.pretraining import describe, finished, plan
 from worldagen.training.ray_train import pretrain
 
@@ -15,7 +15,8 @@ def run(config: Config) -> None:
     if not finished(todo):
         print(describe(todo))
         connect(config)
-        pretrain(config, open_sweep(config, folder.name))
+        with tracked(config, folder.name) as sweep:
+            pretrain(config, sweep)
     print(f"checkpoint: {todo.checkpoint}")
 
 

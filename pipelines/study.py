@@ -5,9 +5,11 @@ what is finished is read back. The page is written anew after each setting.
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from worldagen.cli import main
-from worldagen.config import Config, run_path
+from worldagen.config import Config, ConfigError, run_path
 from worldagen.models.given import given_checkpoint
 from worldagen.study.page import write_folder
 from worldagen.study.plan import setting_configs
@@ -18,8 +20,9 @@ from worldagen.sweep.forecast import describe
 def run(config: Config) -> None:
     given_checkpoint(config)  # a base pretrained in each setting would be another one each time
     configs = setting_configs(config)
-    for each in configs.values():
-        look_up(each)  # refuses the last one before the first has run for an hour
+    for name, each in configs.items():
+        with _named(name):
+            look_up(each)  # refuses the last one before the first has run for an hour
     failed, command = [], f"python {' '.join(sys.argv)}"
     for number, (name, each) in enumerate(configs.items(), start=1):
         print(f"setting {name}, {number} of {len(configs)}")
@@ -33,7 +36,20 @@ def describe_study(config: Config) -> str:
     """The plan of every setting. Starts nothing. Raises ConfigError as `run` does."""
     given_checkpoint(config)
     configs = setting_configs(config)
-    return "\n\n".join(f"{name}\n{describe(each, settings=len(configs))}" for name, each in configs.items())
+    described = []
+    for name, each in configs.items():
+        with _named(name):
+            described.append(f"{name}\n{describe(each, settings=len(configs))}")
+    return "\n\n".join(described)
+
+
+@contextmanager
+def _named(setting: str) -> Iterator[None]:
+    """A ConfigError says in which setting it is."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"setting {setting}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -57,14 +57,20 @@ def _parser(doc: str, has_dry_run: bool) -> argparse.ArgumentParser:
 
 def _describe(cls: type, prefix: str = "") -> Iterator[str]:
     """One entry per setting of `cls`, from its field docstrings."""
-    docs = field_docs(cls)
+    docs, allowed = field_docs(cls), {each.name: _allowed(each) for each in dataclasses.fields(cls)}
     for name, value in vars(cls()).items():
         if dataclasses.is_dataclass(value):
             yield ""
             yield from _describe(type(value), f"{prefix}{name}.")
             continue
-        yield f"  {prefix}{name} = {_short(value)}"
+        yield f"  {prefix}{name} = {_short(value)}{allowed[name]}"
         yield textwrap.fill(docs[name], 100, initial_indent="      ", subsequent_indent="      ")
+
+
+def _allowed(field: "dataclasses.Field[Any]") -> str:
+    """The words that a setting may be, or hold, where they are few."""
+    words = field.metadata.get("one_of") or field.metadata.get("each_of") or ()
+    return f"   ({' | '.join(map(_short, words))})" if words else ""
 
 
 def _short(value: Any) -> str:

@@ -8,6 +8,25 @@ import ray
 
 from worldagen.config import Config, ConfigError, in_ray_job
 
+logger = logging.getLogger(__name__)
+
+
+def warn_of_gpus(config: Config) -> None:
+    """Announce that servers, learners and simulators reserve more of the GPUs than the nodes that are up have together:
+    unless more come they wait for each other, without an error. Ray must be connected."""
+    parts = {
+        "inference.servers x inference.gpus": config.inference.servers * config.inference.gpus,
+        "ttt.max_concurrent_trials x ttt.gpus": config.ttt.max_concurrent_trials * config.ttt.gpus,
+        "pool.workers x pool.worker_gpus": max(1, config.pool.workers) * config.pool.worker_gpus,
+    }
+    wanted, there = sum(parts.values()), ray.cluster_resources().get("GPU", 0.0)
+    if wanted > there + 1e-9:
+        listed = ", ".join(f"{name} = {amount:g}" for name, amount in parts.items() if amount)
+        logger.warning(
+            "%s: together %g GPUs, and the nodes that are up have %g; unless more come, these wait for each other",
+            listed, wanted, there,
+        )  # fmt: skip
+
 
 def connect(config: Config) -> None:
     """Connect this process to Ray; does nothing when it already is.

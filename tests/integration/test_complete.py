@@ -7,8 +7,12 @@ import pytest
 
 from tests.synthetic_results import make_results
 from worldagen.config import Config, ConfigError, load
+from worldagen.envs.suites import configured_shifts
 from worldagen.models.checkpoint import fingerprint
 from worldagen.sweep import complete
+from worldagen.sweep.plan import plan_unit
+from worldagen.tracking.mlflow_log import TrackedSweep
+from worldagen.types import EnvSpec, Shift
 
 SHIPPED = "checkpoints/calvin"
 
@@ -60,3 +64,14 @@ def test_a_sweep_with_a_failed_arm_is_run_again(config: Config, tmp_path: Path) 
     replace(failed, checkpoint=fingerprint(SHIPPED)).save(Path(config.run_dir) / "results.json")
     with pytest.raises(AssertionError, match="run again"):
         complete.complete_sweep(config)
+
+
+def test_the_world_is_shifted_after_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sweep from nothing would else train in the very world that it is to adapt to."""
+    recorded: list[tuple[Shift, ...]] = []
+    monkeypatch.setattr(complete, "collect", lambda config, env, tasks: recorded.append(env.shifts))
+    monkeypatch.setattr(complete, "pretrain", lambda config, sweep: tmp_path)
+    config = load(["configs/from_scratch.yaml"], [f"run_dir={tmp_path}", "env.shifts.camera=0.5"])
+    env = EnvSpec(suite=config.env.suite, shifts=configured_shifts(config.env))
+    complete._pretrained(config, env, plan_unit(config), TrackedSweep("", "", ""))
+    assert env.shifts and recorded == [()]

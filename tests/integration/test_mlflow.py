@@ -1,5 +1,6 @@
 """MLflow on a real sqlite store. One store for the whole module: creating its tables takes seconds."""
 
+import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -103,3 +104,19 @@ def test_store_without_the_earlier_parent_gets_a_new_one(config: Config, sweep: 
         assert mlflow_log.open_sweep(config, "another").run_id != sweep.run_id
     finally:
         record.write_text(kept)
+
+
+def test_settings_named_by_whoever_runs_are_logged_whatever_their_names(config: Config, sweep: TrackedSweep) -> None:
+    params = {"data": {"datasets/goal/": 1.0, "~/x": 2.0}, "shifts": {"camera": 0.5}}
+    run = MlflowClient(sweep.uri).get_run(mlflow_log.open_trial(sweep, "odd names", params))
+    assert run.data.params == {"data": '{"datasets/goal/": 1.0, "~/x": 2.0}', "shifts.camera": "0.5"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(None, "FINISHED"), (ValueError("no"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
+)
+def test_a_parent_run_ends_with_its_sweep(config: Config, error: BaseException | None, status: str) -> None:
+    with contextlib.suppress(ValueError, KeyboardInterrupt), mlflow_log.tracked(config, "ends") as sweep:
+        if error:
+            raise error
+    assert MlflowClient(sweep.uri).get_run(sweep.run_id).info.status == status

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from worldagen.config import PRESETS, ModelConfig
-from worldagen.models.losses import LossWeights, losses
+from worldagen.models.losses import losses
 from worldagen.models.mask import attention_mask
 from worldagen.models.pixels import patchify
 from worldagen.models.tokens import Layout
@@ -94,7 +94,7 @@ def compare(case: Case, model: WorldAgen, folder: Path) -> None:
     assert output.image is not None
     intended = arguments["action"].unflatten(1, (case.chunks, case.actions))
     full = torch.full((2, case.chunks), case.actions)
-    loss = losses(output, intended, full, patchify(labels, 16), LossWeights())
+    loss = losses(output, intended, full, patchify(labels, 16))
     last = model.backbone.layers[-1]
     weights = [model.backbone.layers[0].self_attn.q_proj.weight, last.mlp.down_proj.weight]
     gradients = torch.autograd.grad(0.1 * loss.image, weights)

@@ -11,7 +11,7 @@ import torch
 from tests.short_training import Killed, curtain_config, invert, trained
 from tests.small import small_config
 from tests.synthetic import make_curtain
-from worldagen.config import Config, ConfigError
+from worldagen.config import Config, ConfigError, run_path
 from worldagen.config import load as load_config
 from worldagen.data.order import Mixture
 from worldagen.data.trajectories import DataError, save
@@ -195,3 +195,29 @@ def test_the_last_validation_compiles_nothing_either(config: Config, monkeypatch
     assert not compiled
     twice(torch.ones(1))
     assert compiled
+
+
+def test_weights_are_found_from_another_folder(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray Train's workers have one of their own."""
+    checkpoint.save(WorldAgen(config.model), tmp_path / "begin", {})
+    monkeypatch.chdir(tmp_path)
+    settings = dataclasses.replace(config.pretrain, initial="begin", steps=2, warmup_steps=1)
+    demos = str(run_path(config) / "demos")
+    run = plan(dataclasses.replace(config, pretrain=settings, run_dir=str(tmp_path / "on"), demos_dir=demos))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    work(run)
+    assert finished(run)
+
+
+def test_a_vision_checkpoint_that_is_not_there_is_told_before_training(config: Config) -> None:
+    settings = dataclasses.replace(config.pretrain, vision_checkpoint="mae.pth")
+    with pytest.raises(ConfigError, match=r"vision_checkpoint=.*mae\.pth is no file"):
+        plan(dataclasses.replace(config, pretrain=settings))
+
+
+def test_a_checkpoint_from_elsewhere_is_not_taken_for_the_runs_own(config: Config) -> None:
+    run = plan(config)
+    checkpoint.save(WorldAgen(config.model), run.checkpoint, {"imported": "from elsewhere"})
+    with pytest.raises(TrainingError, match="no pretraining made here"):
+        finished(run)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from worldagen.cli import _parser, field_docs
-from worldagen.config import PRESETS, Config, ConfigError, content_key, load, run_path
+from worldagen.config import PRESETS, Config, ConfigError, content_key, load, run_path, to_dict
 from worldagen.config.loading import settings
 
 
@@ -36,7 +36,7 @@ def test_preset_can_be_adjusted() -> None:
     [
         ("ttt.learing_rate=1", ["ttt.learing_rate", "did you mean 'ttt.learning_rate'"]),
         ("model.preset=tny", ["'tny'", "did you mean 'tiny'"]),
-        ("env.visuals=lite", ["env.visuals", "'lite'", "'light'"]),
+        ("env.visuals=lite", ["env.visuals='lite' is not one of light, full"]),
         ("seed=1.5", ["seed", "1.5"]),
         ("ttt.learning_rate=[1e-4,x]", ["ttt.learning_rate", "'x'"]),
         ("ttt.steps=[]", ["ttt.steps"]),
@@ -57,6 +57,12 @@ def test_preset_can_be_adjusted() -> None:
         ("explore.mixture={policy:", ["explore.mixture", "in quotes"]),
         ("ttt.steps=4,16,64", ["ttt.steps=[4,16,64]"]),
         ("env.shifts={camera:0.5}", ["a space follows the colon", "env.shifts.camera=0.5"]),
+        ("run_dir=", ["run_dir is empty"]),
+        ("inference.gpus=1.5", ["inference.gpus=1.5", "whole GPUs"]),
+        ("pool.worker_gpus=2.5", ["pool.worker_gpus=2.5", "whole GPUs"]),
+        ("pool.worker_resources={CPU: 2}", ["pool.worker_cpus"]),
+        ("pool.worker_resources={sim: -1}", ["sim=-1", "greater than 0"]),
+        ("env.shifts=camera", ["env.shifts.name=0.5"]),
         ("ttt.lr=1e-3", ["did you mean 'ttt.learning_rate'"]),
         ("evaluation.episodes=3", ["did you mean 'evaluation.episodes_per_task'"]),
         ("ttt.gpus=-1", ["ttt.gpus=-1"]),
@@ -125,3 +131,11 @@ def test_run_folder_of_a_submitted_job_survives_it(monkeypatch, tmp_path) -> Non
     monkeypatch.setenv("WORLDAGEN_HOME", str(tmp_path))
     assert run_path(config) == tmp_path / "runs/x"
     assert run_path(load([], ["run_dir=/data/x"])) == Path("/data/x")
+
+
+def test_no_password_is_written_down() -> None:
+    """Settings go into the run folder, MLflow, results and shipped checkpoints."""
+    settings = load(overrides=["tracking.mlflow_uri=postgresql://me:se-cret@host:5432/mlflow", "run_dir=a:b@c"])
+    written = to_dict(settings)
+    assert written["tracking"]["mlflow_uri"] == "postgresql://me:***@host:5432/mlflow"
+    assert written["run_dir"] == "a:b@c" and settings.tracking.mlflow_uri.count("se-cret") == 1

@@ -75,3 +75,8 @@ def test_experts_of_unknown_tasks_and_suites() -> None:
     spec = EpisodeSpec(env=EnvSpec(), task="fly", init_state=0, seed=0, policy=PolicySpec(kind="expert"))
     with pytest.raises(ValueError, match="no scripted expert for 'fly'; it has for turn_on_the_stove"):
         make_expert(spec, SimpleNamespace(task="fly"))
+
+
+def test_without_corrections_chunks_may_be_longer_than_a_handover() -> None:
+    given = config("model.actions_per_chunk=50", "demos.handover=3")
+    assert not demo_spec(given, EnvSpec(), "turn_on_the_stove", STATES, 0).policy.handover

@@ -121,14 +121,36 @@ def test_workers_fit_where_a_node_has_all_that_they_need(monkeypatch):
 def test_what_cannot_be_built_ends_the_runs_once_it_is_so_on_every_node(dispatcher):
     hosts = [SimpleNamespace(node=node, unbuilt=False) for node in ("good", "bad")]
     dispatcher.hosts = dict(enumerate(hosts))
-    env, (good, bad) = spec().env, hosts
-    assert not dispatcher._nowhere(bad, env), "the other node has not tried"
+    good, bad = hosts
+
+    def nowhere(host):
+        """A new episode each time."""
+        return dispatcher._nowhere(host, Ticket(spec(), spec().key))
+
+    assert not nowhere(bad), "the other node has not tried"
     dispatcher.starting = {2: time.monotonic()}
-    assert not dispatcher._nowhere(good, env), "a third may be better"
+    assert not nowhere(good), "a third may be better"
     dispatcher.starting = {2: time.monotonic() - 60}
-    assert dispatcher._nowhere(good, env), "nobody could ever build it"
+    assert nowhere(good), "nobody could ever build it"
 
     dispatcher.unbuilt.clear()
-    dispatcher.built = {env}
-    assert [dispatcher._nowhere(host, env) for host in (bad, bad, bad, good)] == [False] * 4
-    assert dispatcher._nowhere(good, env), "twice on each node: PoolConfig(attempts=2)"
+    dispatcher.built = {spec().env}
+    assert [nowhere(host) for host in (bad, bad, bad, good)] == [False] * 4
+    assert nowhere(good), "twice on each node: PoolConfig(attempts=2)"
+
+
+def test_an_episode_that_cannot_be_built_ends_the_runs_though_others_can(dispatcher):
+    """A damaged file of one task, say: between its attempts other episodes end well, for ever."""
+    host = SimpleNamespace(node="here", unbuilt=False)
+    dispatcher.hosts = {0: host}
+    ticket = Ticket(spec(), spec().key)
+    dispatcher.built = {spec().env}
+    assert not dispatcher._nowhere(host, ticket)
+    dispatcher.unbuilt.clear()
+    assert dispatcher._nowhere(host, ticket), "PoolConfig(attempts=2)"
+
+
+def test_simulators_see_a_gpu_only_if_one_is_reserved_for_them(tmp_path):
+    """Ray leaves CUDA_VISIBLE_DEVICES as it is for an actor without a GPU, which would draw on one that others use."""
+    assert Dispatcher(PoolConfig(), tmp_path, {}).env_vars["CUDA_VISIBLE_DEVICES"] == ""
+    assert "CUDA_VISIBLE_DEVICES" not in Dispatcher(PoolConfig(worker_gpus=0.1), tmp_path, {}).env_vars

@@ -87,6 +87,26 @@ def test_the_hub_is_used_when_it_answers(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert found == Assets("official", tmp_path / "home" / ".cache" / "libero" / "assets")
 
 
+def test_a_download_that_fails_is_no_reason_not_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **settings: object) -> None:
+        raise ConnectionResetError("reset by peer")
+
+    monkeypatch.setattr(assets, "_hub_failure", lambda: "")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", broken)
+    assert resolve_assets("auto").kind == "primitive"
+    with pytest.raises(AssetsError, match=r"the download failed \(reset by peer\)"):
+        resolve_assets("official")
+
+
+def test_a_hub_that_hangs_up_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs_up(*arguments: object, **settings: object) -> None:
+        raise ConnectionResetError("reset by peer")
+
+    monkeypatch.setattr("urllib.request.urlopen", hangs_up)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    assert "reset by peer" in assets._hub_failure()
+
+
 def test_a_generator_that_fails_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(path: Path) -> None:
         (path / "half").write_text("written")

@@ -139,9 +139,9 @@ def test_time_is_estimated_for_the_simulator_at_hand() -> None:
 def test_the_plan_tells_how_large_an_effect_has_to_be() -> None:
     found = describe(config("evaluation.episodes_per_task=50", "explore.heldout_episodes=2", "ttt.steps=4"))
     size = smallest_detectable_difference(100, comparisons=2, churn=CHANCE)
-    assert size and f"differences of {100 * size:.0f} points in the search (100 pairs), if 10% of" in found
+    assert size and f"would find   {100 * size:.0f} points in the search (100 pairs), if 10% of" in found
     few = describe(config("evaluation.episodes_per_task=2", "evaluation.confirm_episodes=30", "ttt.steps=4"))
-    assert "differences of nothing in the search (4 pairs), " in few and "on fresh initial states (60 pairs)" in few
+    assert "would find   nothing in the search (4 pairs), too few; " in few and "on fresh initial states (60 " in few
 
 
 def test_an_estimate_for_a_larger_model_says_what_it_is_worth() -> None:
@@ -199,7 +199,7 @@ def test_what_could_be_found_is_corrected_for_budgets_not_for_seeds() -> None:
     found = [next(line for line in text.splitlines() if line.startswith("would find")) for text in (one, three)]
     assert found[0] == found[1]
     in_a_study = describe(config(*small), settings=8)
-    assert found[0] not in in_a_study and found[0].split("on fresh")[0].split(",")[0] in in_a_study
+    assert found[0] not in in_a_study and found[0].split("on fresh")[0].split(";")[0] in in_a_study
 
 
 def test_asha_and_several_seeds_are_refused() -> None:

@@ -16,10 +16,12 @@ _LISTED = 40
 def check(config: Config) -> None:
     """Raise ConfigError at the first impossible value. Suites and tasks are checked by the envs, which know them."""
     check_limits(config)
+    _require(bool(config.run_dir.strip()), "run_dir is empty (an unset variable?); name the folder of the run")
     check_model(config.model)
     _check_training(config)
     _check_exploration(config)
     _check_ttt(config)
+    _check_resources(config)
     _require(
         config.inference.device == "cuda" or not config.inference.gpus,
         f"inference.gpus={config.inference.gpus:g} reserves a GPU, and inference.device={config.inference.device} "
@@ -27,7 +29,7 @@ def check(config: Config) -> None:
     )
     _require(
         config.inference.device != "cuda" or config.inference.gpus > 0,
-        "inference.device=cuda needs a share of a GPU, without which Ray shows the server none; set inference.gpus=0.5",
+        "inference.device=cuda needs a share of a GPU, so that Ray reserves one for the server; set inference.gpus=0.5",
     )
     _require(
         bool(config.evaluation.protocol) or not config.evaluation.limit,
@@ -72,14 +74,33 @@ def check_limits(part: Any, prefix: str = "") -> None:
                 raise ConfigError(f"{name}: {word!r} is unknown; {suggest(word, known)}")
         allowed = field.metadata.get("one_of")
         if allowed and value not in allowed:
+            near = difflib.get_close_matches(value, allowed, n=1, cutoff=0.7)  # not so low that gpu becomes cpu
             raise ConfigError(
-                f"{name}={value!r} is not one of {', '.join(filter(None, allowed))}; {suggest(value, allowed)}"
+                f"{name}={value!r} is not one of {', '.join(filter(None, allowed))}"
+                + (f"; did you mean {near[0]!r}?" if near else "")
             )
 
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(message)
+
+
+def _check_resources(config: Config) -> None:
+    """What Ray can reserve for one process: shares of a GPU, or whole ones."""
+    shares = {
+        "pool.worker_gpus": config.pool.worker_gpus,
+        "inference.gpus": config.inference.gpus,
+        "ttt.gpus": config.ttt.gpus,
+    }
+    for name, amount in shares.items():
+        _require(amount <= 1 or amount == int(amount), f"{name}={amount:g}: beyond 1 a process gets whole GPUs only")
+    for name, amount in config.pool.worker_resources.items():
+        _require(
+            name not in ("CPU", "GPU"),
+            f"pool.worker_resources names {name}; set pool.worker_{name.lower()}s instead",
+        )
+        _require(0 < amount < math.inf, f"pool.worker_resources: {name}={amount:g} must be greater than 0")
 
 
 def check_model(model: ModelConfig) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,15 @@ from worldagen.config.schema import Config
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Plain nested dict of a config, for YAML, JSON and MLflow."""
-    return dataclasses.asdict(config)
+    """Plain nested dict of a config, for JSON and MLflow, without the passwords of addresses in it."""
+    return _readable(dataclasses.asdict(config))
+
+
+def _readable(value: Any) -> Any:
+    """`value` with `***` for the password of each address in it (`postgresql://user:password@host`)."""
+    if isinstance(value, Mapping):
+        return {key: _readable(each) for key, each in value.items()}
+    return re.sub(r"(://[^:/@\s]*):[^@/\s]+@", r"\1:***@", value) if isinstance(value, str) else value
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

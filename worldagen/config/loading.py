@@ -123,4 +123,6 @@ def _bad_value(error: OmegaConfBaseException) -> str:
     if ":" in key:
         return f"{key}: in a mapping a space follows the colon; or write {key.replace(':', '=', 1)}"
     reason = str(error).splitlines()[0]
+    if isinstance(settings().get(key), dict):
+        reason += f"; write pairs, {key}={{name: 0.5}}, or {key}.name=0.5"
     return f"{key or 'settings'}: {reason[0].lower()}{reason[1:]}"

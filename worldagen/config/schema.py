@@ -185,13 +185,15 @@ class PretrainConfig:
     windows in /dev/shm. Ray does not count them: raise `worker_cpus` by as many."""
     gpu: bool = False
     """Give each worker a GPU."""
+    wait: bool = False
+    """Wait for nodes that are not up yet, where an autoscaler brings them, instead of refusing to start."""
     failures: int = at_least_zero(3)
     """Times the workers are restarted, from the last checkpoint, after one of them died."""
 
 
 PRETRAIN_FREE = (
     *("workers", "worker_cpus", "threads", "loaders", "gpu", "failures", "validate_every", "validation_windows"),
-    *("accumulate", "compile"),
+    *("accumulate", "compile", "wait"),
 )
 """Settings of `pretrain` that may change on resume: they say how it is computed and watched, not what it computes."""
 

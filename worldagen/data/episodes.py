@@ -80,8 +80,8 @@ def find_demonstrations(folder: str | Path, tasks: Collection[str] = ()) -> list
     folder = Path(folder).expanduser().absolute()
     if not folder.is_dir():
         raise DataError(
-            f"there is no folder {folder}; record demonstrations with pipelines/collect_demos.py, or set demos_dir or "
-            "pretrain.data"
+            f"there is no folder {folder}; record demonstrations with pipelines/collect_demos.py, or name in demos_dir "
+            "or pretrain.data a folder that has some"
         )
     episodes = [info(path) for path in sorted(folder.rglob("*.parquet"))]
     usable = [e for e in episodes if e.success and (not tasks or e.task in tasks)]

@@ -81,7 +81,9 @@ def imported_class(name: str) -> type:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"env.suite={name!r} is no importable package.module:Class ({error})") from error
+        raise ValueError(
+            f"no package.module:Class of this name can be imported ({error}); is its folder in PYTHONPATH?"
+        ) from error
 
 
 def check_action(action: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ def known_tasks(config: Config) -> tuple[str, ...]:
     if tasks := tuple(config.env.tasks) or expert_tasks(config.env.suite):
         return tasks
     raise ConfigError(
-        f"env.tasks is empty, which means all tasks with a scripted expert, and suite {config.env.suite} has none; "
+        f"env.tasks is empty, which means all tasks with a scripted expert, and suite {config.env.suite} has none "
+        "(to train there take the benchmark's own files: demos_dir or pretrain.data); "
         f"name those that the policy was trained on, e.g. env.tasks=[{next(iter(task_infos(config.env.suite)))}, ...]"
     )
 

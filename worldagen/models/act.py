@@ -20,7 +20,7 @@ from worldagen.models.worldagen import WorldAgen
 def act(model: WorldAgen, requests: Sequence[DecisionRequest]) -> list[Decision]:
     """Decisions in the order of `requests`, which may name different adapters; both in worldagen's own conventions.
 
-    Raises ValueError for windows that are too long or of another shape, KeyError for an adapter that is not loaded.
+    Raises ValueError for windows that are too long or of another shape, AdapterError for an adapter that is not loaded.
     """
     device = model.offset.device
     check_requests(model, requests)

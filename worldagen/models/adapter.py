@@ -216,13 +216,14 @@ def save(model: WorldAgen, name: str, folder: str | Path, provenance: Mapping[st
     return Path(folder)
 
 
-def load(model: WorldAgen, name: str, folder: str | Path) -> None:
-    """Add the adapter of `folder` under `name`; it is in use afterwards.
+def load(model: WorldAgen, name: str, folder: str | Path, base: str = "") -> None:
+    """Add the adapter of `folder` under `name`; it is in use afterwards. `base` is the model's fingerprint, if known;
+    to compute it takes most of a second at the published size.
 
     Raises AdapterError as `describe` does, and for an adapter that was made for other base weights.
     """
     about = describe(folder)
-    if about["base"] != (own := fingerprint(model)):
+    if about["base"] != (own := base or fingerprint(model)):
         raise AdapterError(
             f"{folder} was made for base weights {about['base']}, this model's are {own}; load the matching checkpoint"
         )

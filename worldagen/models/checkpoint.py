@@ -77,6 +77,8 @@ def describe(folder: str | Path) -> dict[str, Any]:
         about = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} is not a checkpoint folder: it holds no config.json") from error
+    except NotADirectoryError as error:
+        raise CheckpointError(f"{folder} is a file; name the checkpoint's folder") from error
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if about.get("format_version") != FORMAT_VERSION:

@@ -4,7 +4,6 @@ Padding is never counted: an action counts when it was executed, an observation 
 target of a chunk that was cut short shows what fewer actions did).
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -21,22 +20,11 @@ class Losses(NamedTuple):
     arm: torch.Tensor
     gripper: torch.Tensor
     image: torch.Tensor
-    total: torch.Tensor
 
 
-@dataclass(frozen=True)
-class LossWeights:
-    """Published: 1, 0.01, 0.1."""
-
-    arm: float = 1.0
-    gripper: float = 0.1
-    image: float = 0.1
-
-
-def losses(
-    output: Output, intended: torch.Tensor, counts: torch.Tensor, target: torch.Tensor, weights: LossWeights
-) -> Losses:
-    """arm SmoothL1 + gripper cross-entropy + half the sum of both cameras' mean squared pixel errors, weighted.
+def losses(output: Output, intended: torch.Tensor, counts: torch.Tensor, target: torch.Tensor) -> Losses:
+    """Arm: SmoothL1; gripper: cross-entropy; image: half the sum of both cameras' mean squared pixel errors. Training
+    weighs them by `pretrain.gripper_weight` and `pretrain.image_weight`.
 
     intended (B, K, a, 7): the actions to imitate, gripper open iff >= 1; counts (B, K): real actions in each chunk;
     target (B, K, 2, patches, values): the next frames (`frame_patches` of frames 1..K).
@@ -47,8 +35,7 @@ def losses(
     arm, gripper = masked_mean(arm, real), masked_mean(gripper, real)
     full = counts == intended.shape[2]
     image = arm.new_zeros(()) if output.image is None else image_loss(output.image, target, full)
-    total = weights.arm * arm + weights.gripper * gripper + weights.image * image
-    return Losses(arm, gripper, image, total)
+    return Losses(arm, gripper, image)
 
 
 def image_loss(predicted: torch.Tensor, target: torch.Tensor, full: torch.Tensor) -> torch.Tensor:

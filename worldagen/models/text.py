@@ -63,7 +63,8 @@ class ClipText:
             self._loaded = load_clip(self.name)
         tokenizer, model = self._loaded
         tokens = tokenizer(list(sentences), padding="max_length", max_length=77, truncation=True, return_tensors="pt")
-        return model(**tokens).text_embeds
+        with torch.autocast("cpu", enabled=False):  # what is kept must not depend on who asked first
+            return model(**tokens).text_embeds
 
 
 def load_clip(name: str = CLIP) -> tuple[Any, Any]:

@@ -76,7 +76,8 @@ def available_init_states(config: Config, tasks: Sequence[str]) -> dict[str, int
     for task in tasks:
         if task not in experts:
             raise ConfigError(
-                f"env.tasks: {task} has no scripted expert in {config.env.suite}; tasks that have: {', '.join(experts)}"
+                f"env.tasks: {task} has no scripted expert in {config.env.suite}; tasks that have: "
+                + (", ".join(experts) or "none, train on the benchmark's own files (demos_dir or pretrain.data)")
             )
         if first >= infos[task].init_states:
             raise ConfigError(
@@ -109,7 +110,7 @@ def demo_spec(
     begin = task, first + attempt % (init_states[task] - first)
     if int((attempt + 1) * chained) > int(attempt * chained):
         begin = lead_up(config, task, init_states, random)
-    handover = chunk * int(random.integers(1, config.demos.handover // chunk + 1))
+    handover = chunk * int(random.integers(1, max(1, config.demos.handover // chunk) + 1))
     corrected = random.random() < config.demos.corrected
     expert = PolicySpec(kind="expert", noise=config.demos.noise)
     return EpisodeSpec(

@@ -22,7 +22,7 @@ from ray.exceptions import RayError
 from worldagen.config import PoolConfig
 from worldagen.rollout.errors import BuildError, RunError
 from worldagen.rollout.host import Failure, Host
-from worldagen.rollout.log import EpisodeLog
+from worldagen.rollout.log import LEASE_PATIENCE, LOCK_PATIENCE, EpisodeLog
 from worldagen.rollout.metrics import PoolMetrics
 from worldagen.rollout.queue import EpisodeQueue, Group, Ticket
 from worldagen.rollout.stats import PoolStats
@@ -47,6 +47,10 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 IN_THREADS = {"RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0"}
 """Lanes ask their inference server from threads of their own, which Ray takes for the event loop and warns of."""
 
+NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
+"""Ray leaves this variable as it is for an actor without a GPU: its simulators would draw on one that others use, and
+pictures would depend on the node."""
+
 
 @dataclass
 class _Run:
@@ -65,7 +69,7 @@ class Dispatcher:
         self.storage = storage
         self.retry_failed = retry_failed
         self.servers: Sequence[Any] = ()
-        self.env_vars = ONE_THREAD | IN_THREADS | env_vars
+        self.env_vars = ONE_THREAD | IN_THREADS | (env_vars if config.worker_gpus else env_vars | NO_GPU)
         self.queue = EpisodeQueue()
         self.work = asyncio.Event()
         self.opening = asyncio.Lock()
@@ -85,13 +89,18 @@ class Dispatcher:
         self.hosts: dict[int, Host] = {}
         self.broken: RunError | None = None
 
-    async def open(self, servers: Sequence[Any]) -> None:
-        """Read the log and be ready for work. Raises LogError or OSError when the storage cannot be used."""
+    async def open(self, servers: Sequence[Any], patience: float = LOCK_PATIENCE) -> None:
+        """Read the log, for whose lock it waits so many seconds, and be ready for work. Raises LogError or OSError when
+        the storage cannot be used."""
         async with self.opening:  # after a restart several runs ask at once, and the log can be opened once only
             if not self.slots:
                 self.servers = servers
-                self.log = EpisodeLog(self.storage / "episodes.jsonl")
-                await self._resize()
+                self.log = await asyncio.to_thread(EpisodeLog, self.storage / "episodes.jsonl", patience)
+                try:
+                    await self._resize()
+                except BaseException:
+                    self.log.close()
+                    raise
                 self.upkeep = asyncio.create_task(self._upkeep())
 
     async def exchange(
@@ -102,7 +111,7 @@ class Dispatcher:
         None if the run did not begin here, nor now: Ray has restarted this actor, and the specs that the run waits for
         have to be handed over again.
         """
-        await self.open(servers)  # Ray may have restarted this actor
+        await self.open(servers, LEASE_PATIENCE)  # Ray may have restarted this actor
         if self.broken:
             raise self.broken
         if run_id not in self.runs and not begins:
@@ -145,8 +154,11 @@ class Dispatcher:
         metrics = PoolMetrics()
         while True:
             await asyncio.sleep(UPKEEP_SECONDS)
-            await self._resize()
-            metrics.show(await self.report())
+            try:
+                await self._resize()
+                metrics.show(await self.report())
+            except Exception:  # the cluster did not answer, say: what works goes on, and the next look may succeed
+                logger.warning("the pool could not look after its size and metrics; it tries again", exc_info=True)
 
     async def _resize(self) -> None:
         """As many slots as the configuration or the cluster says. Only slots without a worker are given up: those of a
@@ -281,7 +293,7 @@ class Dispatcher:
             self._died(ticket, outcome)
             return
         self.stats.peak_rss_mb = max(self.stats.peak_rss_mb, outcome.peak_rss_mb)
-        if isinstance(outcome.fatal, BuildError) and not self._nowhere(host, ticket.spec.env):
+        if isinstance(outcome.fatal, BuildError) and not self._nowhere(host, ticket):
             logger.warning("%s; its worker is replaced", outcome.fatal)
             host.usable, host.unbuilt = False, True
             self.stats.restarts += 1
@@ -303,13 +315,17 @@ class Dispatcher:
             self.stats.restarts += 1
             host.usable = False
 
-    def _nowhere(self, host: Host, env: EnvSpec) -> bool:
+    def _nowhere(self, host: Host, ticket: Ticket) -> bool:
         """Count a simulator that `host` could not build. Whether it is so wherever there are workers: at once if it
-        never was built, a few times in a row if it was."""
+        never was built, a few times in a row if it was, or a few times for this episode while others can be run."""
         self.unbuilt[host.node] += 1
-        limit = self.config.attempts if env in self.built else 1
+        ticket.unbuilt[host.node] += 1
+        limit = self.config.attempts if ticket.spec.env in self.built else 1
         nodes = {each.node for each in self.hosts.values()}
-        return not self._starts() and all(self.unbuilt[node] >= limit for node in nodes)
+        return not self._starts() and (
+            all(self.unbuilt[node] >= limit for node in nodes)
+            or all(ticket.unbuilt[node] >= self.config.attempts for node in nodes)
+        )
 
     def _died(self, ticket: Ticket, failure: Failure) -> None:
         """An episode whose process is gone: counted against it only if nothing else can have been the cause."""

@@ -158,8 +158,12 @@ class Lane:
         return replace(result, trajectory=name)
 
 
+class SimulationError(RuntimeError):
+    """A simulator went on with numbers that are none. No WorldagenError: another try, or episode, may do better."""
+
+
 class _Watched:
-    """An Env that tells its lane whenever it has moved."""
+    """An Env that tells its lane whenever it has moved, and that gives no state that is not finite."""
 
     def __init__(self, env: Env, lane: Lane) -> None:
         self._env, self._lane = env, lane
@@ -168,17 +172,29 @@ class _Watched:
         return getattr(self._env, name)
 
     def reset(self, spec: EpisodeSpec) -> Observation:
-        observation = self._env.reset(spec)
+        try:
+            observation = self._env.reset(spec)
+        except WorldagenError as error:  # LIBERO builds its simulator here; on another node that may succeed
+            raise BuildError(f"{error} (on {platform.node()})") from error
         self._lane.moves()
+        _check_finite(observation)
         return observation
 
     def step(self, actions: Iterable[np.ndarray]) -> StepOut:
-        return self._env.step(self._noted(actions))
+        out = self._env.step(self._noted(actions))
+        _check_finite(out.observation)
+        return out
 
     def _noted(self, actions: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for action in actions:
             self._lane.moves()
             yield action
+
+
+def _check_finite(observation: Observation) -> None:
+    """Raise SimulationError for a state that has blown up: this episode's failure, and no other's."""
+    if not np.isfinite(observation.state).all():
+        raise SimulationError(f"the simulated state is {observation.state}: the simulation has blown up")
 
 
 class _Waiting:

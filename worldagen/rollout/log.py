@@ -15,6 +15,8 @@ from worldagen.types import EpisodeResult, EpisodeSpec
 
 LOCK_PATIENCE = 15.0
 """Seconds to wait for another pool to let go of the log; one whose driver was killed takes a moment to end."""
+LEASE_PATIENCE = 150.0
+"""The same for a process that was restarted: NFS keeps the lock of a node that is gone for its lease, often 90 s."""
 
 
 class LogError(WorldagenError, RuntimeError):
@@ -24,12 +26,13 @@ class LogError(WorldagenError, RuntimeError):
 class EpisodeLog:
     """Append-only and owned by one process at a time. Keeps the place of each line in memory, not the results."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the log. Raises LogError if it is damaged or another pool has it, OSError if unwritable."""
+    def __init__(self, path: Path, patience: float = LOCK_PATIENCE) -> None:
+        """Open or create the log. Raises LogError if it is damaged, or another pool has it for longer than `patience`
+        seconds; OSError if it cannot be written."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.file = open(path, "a+b", buffering=0)  # noqa: SIM115  (open as long as the log is)
-        self._lock()
+        self._lock(patience)
         self.end = 0
         self.places: dict[str, int] = {}
         self._read()
@@ -64,8 +67,8 @@ class EpisodeLog:
     def close(self) -> None:
         self.file.close()
 
-    def _lock(self) -> None:
-        give_up = time.monotonic() + LOCK_PATIENCE
+    def _lock(self, patience: float) -> None:
+        give_up = time.monotonic() + patience
         while True:
             try:
                 return fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)

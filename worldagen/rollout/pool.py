@@ -20,6 +20,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from worldagen.config import PoolConfig
 from worldagen.rollout.dispatcher import Dispatcher
@@ -61,7 +62,8 @@ class Pool:
         storage = Path(storage).absolute()
         env_vars = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         dispatcher: Any = ray.remote(Dispatcher)
-        light = dispatcher.options(num_cpus=0, max_restarts=-1, max_concurrency=1000)
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)  # not a spot node
+        light = dispatcher.options(num_cpus=0, max_restarts=-1, max_concurrency=1000, scheduling_strategy=here)
         pool = cls(light.remote(config, storage, env_vars, retry_failed), storage, tuple(servers))
         _call(pool.actor.open, pool.servers)
         return pool

@@ -60,7 +60,7 @@ class Predictor:
             folder = self.adapters_dir / version
             if not folder.is_dir():
                 raise PolicyError(f"there is no adapter {version!r} in {self.adapters_dir}")
-            adapter.load(self.model, version, folder)
+            adapter.load(self.model, version, folder, self.fingerprint)
             self.loaded[version] = None
         if version:
             self.loaded.move_to_end(version)

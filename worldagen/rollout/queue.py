@@ -1,6 +1,6 @@
 """Which episode runs next: a plain queue that several runs share. Knows nothing of Ray, workers or time."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -19,6 +19,8 @@ class Ticket:
     runs: set[str] = field(default_factory=set)
     """Who waits for the result."""
     failures: int = 0
+    unbuilt: Counter[str] = field(default_factory=Counter)
+    """How often its simulator could not be built, by node."""
     alone: bool = False
     """Whether it may have brought a process down: then it runs with no other episode beside it."""
 

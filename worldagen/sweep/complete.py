@@ -1,8 +1,9 @@
 """A configuration's sweep from beginning to end: whatever an earlier run of its folder finished is read back."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from worldagen.cluster import connect
+from worldagen.cluster import connect, warn_of_gpus
 from worldagen.config import Config, ConfigError
 from worldagen.envs.suites import in_words, prepare_env
 from worldagen.models.checkpoint import fingerprint
@@ -14,8 +15,9 @@ from worldagen.run_folder import open_run_folder
 from worldagen.sweep.plan import Unit, plan_unit
 from worldagen.sweep.run import run_sweep
 from worldagen.sweep.tracking import log_results
-from worldagen.tracking import mlflow_log
+from worldagen.tracking.mlflow_log import TrackedSweep, tracked
 from worldagen.training.ray_train import pretrain
+from worldagen.types import EnvSpec
 
 RESULTS, REPORT = "results.json", Path("report") / "index.html"
 """In the run folder."""
@@ -26,7 +28,7 @@ def complete_sweep(config: Config) -> SweepResults:
     not there is written. Raises ConfigError as `look_up` does."""
     unit, folder, results = look_up(config)
     if results is None or results.failed:
-        return sweep(config, folder, unit)
+        return run_missing(config, folder, unit)
     if not (folder / REPORT).exists():
         write_report(results, folder)
     return results
@@ -51,20 +53,23 @@ def _read_back(config: Config, file: Path) -> SweepResults:
     return results
 
 
-def sweep(config: Config, folder: Path, unit: Unit) -> SweepResults:
+def run_missing(config: Config, folder: Path, unit: Unit) -> SweepResults:
     """Run what is missing, on Ray; write results and report; tell MLflow."""
     env = prepare_env(config.env)
     connect(config)
+    warn_of_gpus(config)
     print(f"{in_words(env)}; results in {folder}")
-    tracked = mlflow_log.open_sweep(config, folder.name)
-    if config.checkpoint:
-        checkpoint = given_checkpoint(config)
-    else:
-        if not (config.demos_dir or config.pretrain.data):
-            collect(config, env, tuple(unit.instructions))
-        checkpoint = pretrain(config, tracked)
-    results = run_sweep(config, folder, unit, env, checkpoint, tracked)
-    write_report(results, folder)
-    log_results(tracked, folder, results)
-    results.save(folder / RESULTS)  # last: with it the sweep counts as complete
+    with tracked(config, folder.name) as sweep:
+        checkpoint = given_checkpoint(config) if config.checkpoint else _pretrained(config, env, unit, sweep)
+        results = run_sweep(config, folder, unit, env, checkpoint, sweep)
+        write_report(results, folder)
+        log_results(sweep, folder, results)
+        results.save(folder / RESULTS)  # last: with it the sweep counts as complete
     return results
+
+
+def _pretrained(config: Config, env: EnvSpec, unit: Unit, sweep: TrackedSweep) -> Path:
+    """A checkpoint of our own. The demonstrations know none of the shifts: the world changes after the training."""
+    if not (config.demos_dir or config.pretrain.data):
+        collect(config, replace(env, shifts=()), tuple(unit.instructions))
+    return pretrain(config, sweep)

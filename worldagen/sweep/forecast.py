@@ -62,6 +62,7 @@ def describe(config: Config, settings: int = 1) -> str:
     unit = plan_unit(config)
     found, explore, counts = forecast(config, unit), config.explore, step_counts(config)
     shifts = ", ".join(f"{shift.name} {shift.strength:g}" for shift in configured_shifts(config.env))
+    shifts += f" (draw {config.env.shift_seed})" if shifts and config.env.shift_seed else ""
     lines = {
         "run folder": config.run_dir,
         "unit": f"{unit.name}: one adapter for {', '.join(unit.tasks)}",
@@ -104,8 +105,8 @@ def _finds(config: Config, found: Forecast, tasks: int, settings: int) -> str:
     said = []
     for where, pairs, comparisons in places:
         size = smallest_detectable_difference(pairs, comparisons=comparisons, churn=CHANCE)
-        said.append(f"{100 * size:.0f} points {where}" if size else f"nothing {where}")
-    return f"differences of {', '.join(said)}, if {CHANCE:.0%} of the episodes change by chance"
+        said.append(f"{100 * size:.0f} points {where}" if size else f"nothing {where}, too few")
+    return f"{'; '.join(said)}, if {CHANCE:.0%} of the episodes change by chance"
 
 
 def _again(config: Config) -> int:
@@ -135,7 +136,7 @@ def _axes(config: Config) -> str:
         "explored": "explorations of",
         "seed": "seeds",
     }
-    shown = [name for name in names if name in ("learning_rate", "rank") or len(values[name]) > 1]
+    shown = [name for name in names if name not in ("explored", "seed") or len(values[name]) > 1]
     return " x ".join(f"{names[name]} {_listed(values[name])}" for name in shown)
 
 

@@ -11,6 +11,7 @@ from worldagen.evaluation.drawn_chains import runs_chains
 from worldagen.evaluation.episodes import evaluated_tasks, evaluation_specs, known_tasks
 from worldagen.models.given import given_checkpoint
 from worldagen.rollout.demos import available_init_states
+from worldagen.training.pretraining import given_weights
 from worldagen.ttt.explore import exploration_specs
 from worldagen.ttt.methods import Adaptation, adaptation
 from worldagen.types import EnvSpec, PolicySpec
@@ -57,8 +58,10 @@ def plan_unit(config: Config) -> Unit:
             f"checkpoint is not set, and model.preset={config.model.preset} cannot be pretrained without "
             "pretrain.vision_checkpoint; name trained weights with checkpoint=FOLDER"
         )
-    elif not (config.demos_dir or config.pretrain.data):
-        available_init_states(config, known)
+    else:
+        given_weights(config)
+        if not (config.demos_dir or config.pretrain.data):
+            available_init_states(config, known)
     if len(known) < 2:
         raise ConfigError(f"env.tasks={list(known)}: exploration borrows other tasks' instructions; name two or more")
     window = config.model.chunks * config.model.actions_per_chunk

@@ -67,9 +67,8 @@ def _figures(point: CurvePoint) -> dict[str, float]:
 
 
 def log_results(tracked: TrackedSweep, folder: Path, results: SweepResults) -> None:
-    """Add report and videos to the parent run, and end it."""
+    """Add report and videos to the parent run."""
     mlflow_log.log_artifacts(tracked, tracked.run_id, folder / "report", "report")
     for arm in (results.control, *results.arms):
         for video in arm.videos:
             mlflow_log.log_artifacts(tracked, tracked.run_id, folder / video, f"videos/step-{arm.steps}")
-    mlflow_log.close_run(tracked, tracked.run_id)

@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
+from worldagen.atomic import write_text
 from worldagen.config import Config, run_path, to_dict
 from worldagen.config.content import flat
 
@@ -62,9 +64,21 @@ def open_sweep(config: Config, name: str) -> TrackedSweep:
     experiment_id = _experiment(client, uri, config.tracking.experiment)
     run = client.create_run(experiment_id, run_name=name)
     sweep = TrackedSweep(uri, experiment_id, run.info.run_id)
+    write_text(record, json.dumps({"run_id": sweep.run_id}))
     _log_params(client, sweep.run_id, to_dict(config))
-    record.write_text(json.dumps({"run_id": sweep.run_id}))
     return sweep
+
+
+@contextmanager
+def tracked(config: Config, name: str) -> Iterator[TrackedSweep]:
+    """`open_sweep`, whose parent run ends with this context: finished, failed, or killed by Ctrl-C."""
+    sweep = open_sweep(config, name)
+    try:
+        yield sweep
+    except BaseException as error:
+        _end(sweep, sweep.run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+    close_run(sweep, sweep.run_id)
 
 
 def open_trial(sweep: TrackedSweep, name: str, params: Mapping[str, Any]) -> str:
@@ -123,7 +137,11 @@ def set_tags(sweep: TrackedSweep, run_id: str, tags: Mapping[str, str]) -> None:
 
 def close_run(sweep: TrackedSweep, run_id: str, failed: bool = False) -> None:
     """Mark a run finished or failed."""
-    _client(sweep).set_terminated(run_id, "FAILED" if failed else "FINISHED")
+    _end(sweep, run_id, "FAILED" if failed else "FINISHED")
+
+
+def _end(sweep: TrackedSweep, run_id: str, status: str) -> None:
+    _client(sweep).set_terminated(run_id, status)
 
 
 def _find_run(client: MlflowClient, run_id: str) -> Run | None:
@@ -152,9 +170,22 @@ def _experiment(client: MlflowClient, uri: str, name: str) -> str:
 
 
 def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
-    given = [Param(name, str(value)) for name, value in flat(params).items()]
+    given = [Param(name, str(value)) for name, value in _named(params).items()]
     for first in range(0, len(given), _PARAMS_PER_BATCH):
         client.log_batch(run_id, params=given[first : first + _PARAMS_PER_BATCH])
+
+
+def _named(params: Mapping[str, Any]) -> dict[str, Any]:
+    """By dotted names, as `flat` makes them; a mapping whose keys MLflow may refuse, such as folders, is one value."""
+    plain = {
+        name: json.dumps(value)
+        if isinstance(value, Mapping) and not all(str(key).isidentifier() for key in value)
+        else _named(value)
+        if isinstance(value, Mapping)
+        else value
+        for name, value in params.items()
+    }
+    return flat(plain)
 
 
 def _quiet() -> None:

@@ -1,4 +1,4 @@
-"""Write episode videos and picture grids. Imports numpy and imageio only, so simulator processes can use it."""
+"""Write episode videos. Imports no torch, so that simulator processes can use it."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from worldagen.data.windows import WindowBatch
-from worldagen.models.losses import LossWeights, frame_patches, losses
+from worldagen.models.losses import frame_patches, losses
 from worldagen.models.precision import computing
 from worldagen.models.worldagen import Output, WorldAgen
 from worldagen.training.predict import predict
@@ -46,7 +46,7 @@ class Objective(nn.Module):
         assert output.image is not None
         output = Output(output.arm.float(), output.gripper.float(), output.image.float())
         target = frame_patches(batch.primary[:, 1:], batch.wrist[:, 1:], self.model.config)
-        parts = losses(output, batch.intended, batch.counts, target, LossWeights())
+        parts = losses(output, batch.intended, batch.counts, target)
         return torch.stack([getattr(parts, name) for name in LOSSES])
 
 

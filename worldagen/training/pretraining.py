@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from worldagen.atomic import write_text
-from worldagen.config import PRETRAIN_FREE, Config, ConfigError, content_key, run_path
+from worldagen.config import PRETRAIN_FREE, Config, ConfigError, content_key, run_path, to_dict
 from worldagen.data.episodes import CACHE_BYTES, Episode, EpisodeFiles
 from worldagen.data.order import Mixture
 from worldagen.data.trajectories import TrajectoryInfo
@@ -30,7 +30,7 @@ from worldagen.training.loop import ALONE, Record, train
 from worldagen.training.objective import Worker
 from worldagen.training.pictures import save_predictions
 from worldagen.training.sources import Episodes, Source, cut_windows, find_sources
-from worldagen.training.state import FILES, check_settings
+from worldagen.training.state import FILES, TrainingError, check_settings
 from worldagen.training.validation import validate
 from worldagen.training.vision_cache import SeenWindows, cache_path, see_all
 
@@ -45,6 +45,9 @@ class Plan:
     sources: list[Source]
     mixture: Mixture
     """How often the training windows of each source are drawn."""
+    initial: Path | None = None
+    vision: Path | None = None
+    """The weights that the settings name, absolute: a worker has another current folder."""
 
     @property
     def training(self) -> list[Episode]:
@@ -76,8 +79,8 @@ class Plan:
     def identity(self) -> dict[str, Any]:
         """What determines the trained weights. Two workers instead of one change them by rounding only."""
         pretrain = {name: value for name, value in asdict(self.config.pretrain).items() if name not in PRETRAIN_FREE}
-        if self.config.pretrain.initial:
-            pretrain["initial"] = checkpoint.fingerprint(self.config.pretrain.initial)
+        if self.initial:
+            pretrain["initial"] = checkpoint.fingerprint(self.initial)
         episodes = {"training": self.training, "held_out": self.held_out}
         return {
             "model": asdict(self.config.model),
@@ -93,20 +96,33 @@ def plan(config: Config) -> Plan:
     folder = run_path(config)
     weights = config.pretrain.data or {config.demos_dir or str(folder / "demos"): 1.0}
     sources = find_sources(config, list(weights))
-    if config.model.vision_frozen and not config.pretrain.vision_checkpoint:
+    initial, vision = given_weights(config)
+    counts = tuple(sum(episode.windows for episode in source.training) for source in sources)
+    return Plan(config, folder, sources, Mixture(counts, tuple(weights.values())), initial, vision)
+
+
+def given_weights(config: Config) -> tuple[Path | None, Path | None]:
+    """The checkpoint that training begins from and the file of the vision transformer, where the settings name them.
+
+    Raises ConfigError when they are not there, do not fit, or one is needed and not named.
+    """
+    pretrain = config.pretrain
+    if config.model.vision_frozen and not pretrain.vision_checkpoint:
         raise ConfigError(
             "model.vision_frozen=true trains no vision transformer, so it needs a trained one: set "
             "pretrain.vision_checkpoint to an MAE file (mae_pretrain_vit_base.pth)"
         )
-    if config.pretrain.initial:
-        _check_initial(config)
-    counts = tuple(sum(episode.windows for episode in source.training) for source in sources)
-    return Plan(config, folder, sources, Mixture(counts, tuple(weights.values())))
+    initial = Path(pretrain.initial).expanduser().absolute() if pretrain.initial else None
+    vision = Path(pretrain.vision_checkpoint).expanduser().absolute() if pretrain.vision_checkpoint else None
+    if initial:
+        _check_initial(config, initial)
+    if vision and not vision.is_file():
+        raise ConfigError(f"pretrain.vision_checkpoint={vision} is no file; name MAE's mae_pretrain_vit_base.pth")
+    return initial, vision
 
 
-def _check_initial(config: Config) -> None:
-    """Raise ConfigError unless `pretrain.initial` holds a model of the configured size and of our conventions."""
-    folder = config.pretrain.initial
+def _check_initial(config: Config, folder: Path) -> None:
+    """Raise ConfigError unless `folder` holds a model of the configured size and of our conventions."""
     try:
         differing = checkpoint.differing(folder, config.model)
         foreign = checkpoint.conventions(folder).foreign()
@@ -125,7 +141,13 @@ def finished(plan: Plan) -> bool:
     """Whether the checkpoint is there. Raises TrainingError when it came from other settings or episodes."""
     if not (plan.checkpoint / "config.json").exists():
         return False
-    check_settings(plan.checkpoint, checkpoint.describe(plan.checkpoint)["provenance"]["identity"], plan.identity)
+    made_by = checkpoint.describe(plan.checkpoint)["provenance"].get("identity", {})
+    if not isinstance(made_by.get(FILES), dict):  # imported, or shipped
+        raise TrainingError(
+            f"{plan.checkpoint} holds a checkpoint that no pretraining made here; use another run_dir, or name it with "
+            "checkpoint= (to adapt it) or pretrain.initial= (to train on)"
+        )
+    check_settings(plan.checkpoint, made_by, plan.identity)
     return True
 
 
@@ -150,10 +172,9 @@ def work(plan: Plan, worker: Worker = ALONE, log: Callable[[Record], None] = lam
         log(record)
 
     torch.manual_seed(config.seed)
-    initial = config.pretrain.initial
-    model = (checkpoint.load(initial) if initial else WorldAgen(config.model)).to(worker.device)
-    if config.pretrain.vision_checkpoint:
-        reference.load_vision(model, config.pretrain.vision_checkpoint)
+    model = (checkpoint.load(plan.initial) if plan.initial else WorldAgen(config.model)).to(worker.device)
+    if plan.vision:
+        reference.load_vision(model, plan.vision)
     training = _windows([s.training for s in plan.sources], plan, model, worker, max(1, config.pretrain.loaders))
     held_out = _windows([s.held_out for s in plan.sources], plan, model, worker)
     measure = partial(validate, dataset=held_out, threshold=config.ttt.changed_threshold)
@@ -200,7 +221,7 @@ def _finish(plan: Plan, model: WorldAgen, curve: list[Record]) -> None:
             name: sorted(e.key for e in infos)
             for name, infos in {"training": plan.training, "held_out": plan.held_out}.items()
         },
-        "config": asdict(plan.config),
+        "config": to_dict(plan.config),
     }
     checkpoint.save(model, plan.checkpoint, provenance)
 

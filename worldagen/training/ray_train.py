@@ -1,5 +1,6 @@
 """The Ray Train shell around `pretraining.work`: workers, data parallelism, restarts. Training itself is not here."""
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from worldagen.training.pretraining import Plan, finished, plan, work
 from worldagen.training.sources import check_episodes
 from worldagen.training.state import TrainingError
 
+logger = logging.getLogger(__name__)
 Log = Callable[[Record], None]
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that wait must sleep: by default they spin, which makes two of them slower than one on a busy machine."""
@@ -148,12 +150,16 @@ def _resources(config: Config) -> dict[str, float]:
 
 
 def _check_resources(config: Config) -> None:
-    """Refuse what the cluster can never give: Ray Train would wait for it for ever."""
-    there = ray.cluster_resources()
-    for name, each in _resources(config).items():
-        needed = each * config.pretrain.workers
-        if needed > there.get(name, 0):
-            raise TrainingError(
-                f"pretraining needs {needed:g} {name} ({config.pretrain.workers} workers), the Ray cluster has "
-                f"{there.get(name, 0):g}; lower pretrain.workers, pretrain.worker_cpus or unset pretrain.gpu"
-            )
+    """Refuse, or with `pretrain.wait` announce, what the nodes do not hold: Ray Train would wait for it in silence."""
+    nodes, wanted = [node["Resources"] for node in ray.nodes() if node["Alive"]], _resources(config)
+    room = sum(min(int(has.get(name, 0.0) / each) for name, each in wanted.items()) for has in nodes)
+    if room >= config.pretrain.workers:
+        return
+    each = " and ".join(f"{amount:g} {name}" for name, amount in wanted.items())
+    told = f"the nodes that are up hold {room} of {config.pretrain.workers} pretraining workers of {each} each"
+    if not config.pretrain.wait:
+        raise TrainingError(
+            f"{told}; lower pretrain.workers or pretrain.worker_cpus, unset pretrain.gpu, or, where an autoscaler will "
+            "bring nodes, set pretrain.wait=true"
+        )
+    logger.warning("%s: pretraining waits for more (pretrain.wait)", told)

@@ -5,9 +5,9 @@ cache and finally the Hugging Face hub; where none has them a tree of primitives
 takes their place. Success rates on the two are not comparable, so which one is in use is announced and recorded.
 """
 
+import http.client
 import logging
 import os
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,10 @@ def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
         return Assets("official", found)
     unreachable = _hub_failure()
     if not unreachable:
-        return Assets("official", _download())
+        try:
+            return Assets("official", _download())
+        except (OSError, http.client.HTTPException) as error:
+            unreachable = f"the download failed ({' '.join(str(error).split())})"
     searched = f"{', '.join(map(str, _places()))}; the hub ({HUB_REPOSITORY}): {unreachable}"
     if choice == "official":
         raise AssetsError(
@@ -93,7 +96,7 @@ def _hub_failure(timeout: float = 5.0) -> str:
     try:
         with urllib.request.urlopen(f"{endpoint}/api/datasets/{HUB_REPOSITORY}", timeout=timeout):
             return ""
-    except (urllib.error.URLError, TimeoutError) as error:
+    except (OSError, http.client.HTTPException) as error:  # URLError and TimeoutError are OSErrors
         return f"not reachable ({getattr(error, 'reason', error)})"
 
 

@@ -127,7 +127,7 @@ class LiberoEnv:
             with _seeded(0):
                 prepare(self._assets)  # another Env of this process may use other assets
                 return _build(task, self.spec)
-        except (OSError, ElementTree.ParseError, ValueError) as error:
+        except (FileNotFoundError, ElementTree.ParseError, ValueError) as error:
             raise AssetsError(
                 f"{task.name} cannot be built from the {self.spec.assets} assets in {self._assets}, which are damaged "
                 f"({' '.join(str(error).split())}); delete that folder and "
