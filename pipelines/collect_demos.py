@@ -3,7 +3,7 @@
 from worldagen.cli import main
 from worldagen.cluster import connect
 from worldagen.config import Config
-from worldagen.envs.suites import configured_shifts, in_words, prepare_env
+from worldagen.envs.suites import check_env, in_words, prepare_env
 from worldagen.evaluation.episodes import known_tasks
 from worldagen.models.given import given_checkpoint
 from worldagen.rollout.demos import available_init_states, collect, demos_folder, table
@@ -23,7 +23,7 @@ def run(config: Config) -> None:
 
 def plan(config: Config) -> str:
     tasks = list(available_init_states(config, known_tasks(config)))
-    configured_shifts(config.env)
+    check_env(config.env)
     if config.demos.corrected:
         given_checkpoint(config)
     count = config.demos.episodes_per_task

@@ -4,7 +4,7 @@ from worldagen.atomic import write_text
 from worldagen.cli import main
 from worldagen.cluster import connect
 from worldagen.config import Config
-from worldagen.envs.suites import configured_shifts, prepare_env
+from worldagen.envs.suites import check_env, prepare_env
 from worldagen.evaluation.drawn_chains import runs_chains
 from worldagen.evaluation.episodes import evaluate, evaluated_tasks, evaluation_specs
 from worldagen.evaluation.words import report
@@ -45,7 +45,7 @@ def run(config: Config) -> None:
 def describe(config: Config) -> str:
     """What would be run. Starts nothing. Raises ConfigError as `run` does."""
     tasks, base = evaluated_tasks(config), given_checkpoint(config)
-    configured_shifts(config.env)
+    check_env(config.env)
     given_adapter(config, checkpoint.fingerprint(base))
     specs = evaluation_specs(config, EnvSpec(suite=config.env.suite), tasks, PolicySpec())
     policies, chained = 1 + bool(config.evaluation.adapter), runs_chains(config)

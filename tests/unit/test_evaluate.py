@@ -8,7 +8,7 @@ from pipelines.evaluate import describe
 from worldagen.arms import Outcome
 from worldagen.config import ConfigError, load
 from worldagen.evaluation.words import report
-from worldagen.models.given import given_adapter, keep_adapter
+from worldagen.models.given import given_adapter, given_checkpoint, keep_adapter
 from worldagen.types import EnvSpec
 
 
@@ -71,3 +71,31 @@ def test_episodes_that_broke_are_told() -> None:
     told = "2 episodes crashed or timed out and count as failures"
     assert told in "\n".join(report(load(), EnvSpec(suite="libero_goal"), "0123", {"base": outcomes}))
     assert told[2:] not in "\n".join(report(load(), EnvSpec(suite="libero_goal"), "0123", {"base": outcomes[:2]}))
+
+
+def test_a_checkpoint_of_the_other_benchmark_is_noted(caplog: pytest.LogCaptureFixture) -> None:
+    given_checkpoint(load(["configs/libero.yaml"], ["checkpoint=checkpoints/libero"]))
+    assert not caplog.text
+    given_checkpoint(load(["configs/libero.yaml"], ["checkpoint=checkpoints/calvin"]))
+    assert "was trained with env.suite=calvin_d, and here it is libero_goal" in caplog.text
+
+
+def test_a_checkpoint_of_a_preset_says_which_to_set() -> None:
+    with pytest.raises(ConfigError, match=r"another size or mask; set model\.preset=tiny model\.mask=strict$"):
+        given_checkpoint(load(overrides=["checkpoint=checkpoints/calvin", "model.preset=paper_calvin"]))
+    with pytest.raises(ConfigError, match=r"checkpoints/calvin/config\.json is a file; name the checkpoint's folder"):
+        given_checkpoint(load(overrides=["checkpoint=checkpoints/calvin/config.json"]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["env.assets_path=/nonexistent"], "env.assets_path=/nonexistent: there is no such folder"),
+        (["env.suite=calvin_d", "env.engine=native", "env.renderer=egl"], "OpenGL needs env.engine=calvin_env"),
+        (["env.suite=calvin_d", "env.engine=calvin_env", "env.assets=primitive"], "has its own assets"),
+        (["env.shifts.camra=1"], "did you mean 'camera'"),
+    ],
+)
+def test_a_plan_refuses_what_a_run_would(settings: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        describe(load(overrides=["checkpoint=checkpoints/calvin", *settings]))

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from worldagen.config import ConfigError, EnvConfig
 from worldagen.config.checks import suggest
@@ -76,6 +77,20 @@ def configured_shifts(config: EnvConfig) -> tuple[Shift, ...]:
     except ValueError as error:
         raise ConfigError(f"env.shifts: {error}") from error
     return tuple(shift for shift in shifts if shift.strength)
+
+
+def check_env(config: EnvConfig) -> None:
+    """Raise ConfigError for what `prepare_env` would refuse and can be known without looking for it: impossible shifts,
+    settings that exclude each other, folders that are not there."""
+    configured_shifts(config)
+    for name in ("assets_path", "calvin_root"):
+        folder = getattr(config, name)
+        if folder and not Path(folder).expanduser().is_dir():
+            raise ConfigError(f"env.{name}={folder}: there is no such folder")
+    if chains(config.suite):
+        from worldagen.envs.calvin.engine import check_choices
+
+        check_choices(config)
 
 
 def in_words(env: EnvSpec) -> str:

@@ -1,12 +1,17 @@
 """The weights that a configuration names, found and checked before anything starts."""
 
 import hashlib
+import logging
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from worldagen.atomic import first_folder
-from worldagen.config import Config, ConfigError
+from worldagen.config import PRESETS, Config, ConfigError, ModelConfig
 from worldagen.models import adapter, checkpoint
 from worldagen.models.weights import CheckpointError
+
+logger = logging.getLogger(__name__)
 
 
 def given_checkpoint(config: Config) -> Path:
@@ -20,8 +25,28 @@ def given_checkpoint(config: Config) -> Path:
         raise ConfigError(f"checkpoint={config.checkpoint}: {error}") from error
     if differing:
         sizes = ", ".join(f"{name} ({there}, here {here})" for name, (there, here) in differing.items())
-        raise ConfigError(f"checkpoint={config.checkpoint} holds another model: {sizes}; set model.* as it was trained")
+        told = f"another model: {sizes}; set model.* as it was trained"
+        raise ConfigError(f"checkpoint={config.checkpoint} holds {_by_preset(folder) or told}")
+    _note_suite(folder, config.env.suite)
     return folder
+
+
+def _by_preset(folder: Path) -> str:
+    """What to set for the model in `folder`, where it is one of the presets; else empty."""
+    there = checkpoint.describe(folder)["config"]
+    for name, sizes in PRESETS.items():
+        preset = asdict(ModelConfig(**sizes))
+        if all(there.get(key) == value for key, value in preset.items() if key not in ("preset", "mask")):
+            return f"a model of another size or mask; set model.preset={name} model.mask={there['mask']}"
+    return ""
+
+
+@cache
+def _note_suite(folder: Path, suite: str) -> None:
+    """Say, once, that a checkpoint is of the other benchmark, as far as its training settings tell."""
+    trained_for = checkpoint.describe(folder)["provenance"].get("config", {}).get("env", {}).get("suite", "")
+    if trained_for and trained_for.partition("_")[0] != suite.partition("_")[0]:
+        logger.warning("%s was trained with env.suite=%s, and here it is %s", folder, trained_for, suite)
 
 
 def given_adapter(config: Config, base: str) -> Path | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from worldagen.arms import TrialKey
 from worldagen.config import Config, ConfigError
-from worldagen.envs.suites import configured_shifts, task_infos
+from worldagen.envs.suites import check_env, task_infos
 from worldagen.evaluation.drawn_chains import runs_chains
 from worldagen.evaluation.episodes import evaluated_tasks, evaluation_specs, known_tasks
 from worldagen.models.given import given_checkpoint
@@ -34,7 +34,7 @@ def plan_unit(config: Config) -> Unit:
     """The unit of `config`. Raises ConfigError for whatever would stop the sweep later and can be known now."""
     infos = task_infos(config.env.suite)
     known, tasks = known_tasks(config), evaluated_tasks(config)
-    configured_shifts(config.env)
+    check_env(config.env)
     if runs_chains(config):
         raise ConfigError(
             "evaluation.protocol or evaluation.chains asks for chains: a sweep compares arms by single tasks; "

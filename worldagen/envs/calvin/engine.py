@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from worldagen.config import ConfigError
+from worldagen.config import ConfigError, EnvConfig
 from worldagen.config.checks import suggest
 from worldagen.types import EnvSpec
 
@@ -98,11 +98,23 @@ def check_scene(suite: str) -> None:
         raise ConfigError(f"unknown CALVIN scene {suite!r}; {suggest(suite, SCENES)}")
 
 
+def check_choices(config: EnvConfig) -> None:
+    """Raise ConfigError for an unknown scene, or settings that exclude each other."""
+    check_scene(config.suite)
+    if (config.engine, config.assets) == ("calvin_env", "primitive"):
+        raise ConfigError("env.engine=calvin_env has its own assets; use env.engine=native for primitive ones")
+    _check_drawing(config.engine, config.renderer)
+
+
 def check_renderer(spec: EnvSpec) -> None:
     """Raise ConfigError for an engine that cannot draw with the renderer asked for."""
     if spec.renderer not in ("tiny", "egl"):
         raise ConfigError(f"unknown renderer {spec.renderer!r} for {spec.suite}; use tiny or egl")
-    if (spec.engine, spec.renderer) == ("native", "egl"):
+    _check_drawing(spec.engine, spec.renderer)
+
+
+def _check_drawing(engine: str, renderer: str) -> None:
+    if (engine, renderer) == ("native", "egl"):
         raise ConfigError("env.engine=native draws with env.renderer=tiny; OpenGL needs env.engine=calvin_env")
 
 

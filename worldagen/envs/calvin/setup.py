@@ -4,8 +4,8 @@ import logging
 import os
 from typing import Literal
 
-from worldagen.config import ConfigError, EnvConfig
-from worldagen.envs.calvin.engine import check_renderer, check_scene
+from worldagen.config import EnvConfig
+from worldagen.envs.calvin.engine import check_choices, check_renderer
 from worldagen.envs.calvin.package import ROOT_VARIABLE, checkout, find_checkout
 from worldagen.envs.calvin.stage import check_opengl
 from worldagen.types import EnvSpec
@@ -20,7 +20,7 @@ def prepare_calvin(config: EnvConfig) -> EnvSpec:
     unknown scene or for settings that exclude each other, CalvinEnvError when the checkout asked for is missing or not
     whole, and GLError when OpenGL is asked for and does not work.
     """
-    check_scene(config.suite)
+    check_choices(config)
     engine = _choose_engine(config)
     # The package has its own assets and one way of drawing; only our own engine has a choice.
     assets: Literal["official", "primitive"]
@@ -49,8 +49,6 @@ def _choose_engine(config: EnvConfig) -> Literal["calvin_env", "native"]:
     if config.engine == "native":
         return "native"
     if config.engine == "calvin_env":
-        if config.assets == "primitive":
-            raise ConfigError("env.engine=calvin_env has its own assets; use env.engine=native for primitive ones")
         return "calvin_env"
     if config.assets != "primitive" and find_checkout(config.calvin_root):
         return "calvin_env"
