@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def parquet_windows(folder: Path, loaders: int = 1, cached: float = math.inf) ->
     return WindowDataset(files, CHUNKS, files.lengths)
 
 
-READERS = {
+READERS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "CALVIN npz, 200 + 84 px": (
         write_calvin,
         lambda path, loaders: StepWindows(CalvinSplit(path, suite="calvin_d"), CHUNKS, ACTIONS),

@@ -74,6 +74,10 @@ def every_frame(env: Env) -> Callable[[Chunk], object]:
     return lambda chunk: [env.step([action]) for action in chunk]
 
 
+def every_frame_unseen(env: Any) -> Callable[[Chunk], object]:
+    return lambda chunk: [env._control(action) for action in chunk]
+
+
 def started_env(spec: EnvSpec, task: str) -> Any:
     env = make_env(spec)
     env.reset(episode(spec, task))
@@ -185,7 +189,7 @@ def calvin(specs: dict[str, EnvSpec], rounds: int) -> None:
         sides |= {
             engine: every_frame(env),
             f"{engine}, chunks": env.step,
-            f"{engine}, no cameras": lambda chunk, blind=blind: [blind._control(action) for action in chunk],
+            f"{engine}, no cameras": every_frame_unseen(blind),
         }
     title = "CALVIN: scene D, TinyRenderer, images of 200 and 84 px"
     compare(title, "PlayTableSimEnv.step", CALVIN_ROWS, race(sides, rounds))

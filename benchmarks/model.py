@@ -22,7 +22,7 @@ from worldagen.config import ModelConfig, PretrainConfig
 from worldagen.models import adapter
 from worldagen.models.act import act
 from worldagen.models.decision import DecisionRequest
-from worldagen.models.losses import LossWeights, frame_patches, image_loss, losses
+from worldagen.models.losses import frame_patches, image_loss, losses
 from worldagen.models.pixels import normalise
 from worldagen.models.precision import compute_type, computing
 from worldagen.models.reference import paper_config
@@ -167,7 +167,8 @@ def paper(device: str) -> WorldAgen:
 
 def clip(device: str) -> Callable[[int], torch.Tensor]:
     """CLIP ViT-B/32's text tower (random weights, the right size): sentences -> (n, 512)."""
-    tower = CLIPTextModelWithProjection(CLIPTextConfig()).to(device).eval()
+    tower: Any = CLIPTextModelWithProjection(CLIPTextConfig())  # transformers types its `to` wrongly
+    tower.to(device).eval()
     return torch.no_grad()(lambda n: tower(torch.full((n, 77), 7, device=device)).text_embeds)
 
 
@@ -220,7 +221,7 @@ def training_step(model: WorldAgen, batch: int) -> Callable[[], None]:
     state = torch.randn(batch, chunks, 7, device=device)
     action = torch.rand(batch, chunks, config.actions_per_chunk, 7, device=device) * 2 - 1
     counts = torch.full((batch, chunks), config.actions_per_chunk, device=device)
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-4)
+    optimiser, weights = torch.optim.AdamW(model.parameters(), 1e-4), PretrainConfig()
 
     def step() -> None:
         text = model.encode_text(["put the bowl on the plate"] * batch)[:, None].expand(-1, chunks, -1)
@@ -228,7 +229,8 @@ def training_step(model: WorldAgen, batch: int) -> Callable[[], None]:
         output = model(pixels, pixels, state, text, action.flatten(1, 2))
         target = frame_patches(frames[:, 1:], frames[:, 1:], config)
         optimiser.zero_grad()
-        losses(output, action, counts, target, LossWeights()).total.backward()
+        loss = losses(output, action, counts, target)
+        (loss.arm + weights.gripper_weight * loss.gripper + weights.image_weight * loss.image).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
 

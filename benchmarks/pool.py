@@ -8,6 +8,7 @@ kills     a tenth of the workers killed every 30 s: episodes lost or done twice,
 memory    memory of driver and pool, and episodes/s, while 100,000 short episodes run
 """
 
+import logging
 import os
 import signal
 import sys
@@ -118,7 +119,12 @@ def kills(workers: int = 10, steps: int = 40, rounds: int = 45, every: float = 3
             pool = Pool.start(PoolConfig(workers=workers, worker_cpus=0.2), folder)
             list(pool.run([spec("sleep 0.05", -1 - index) for index in range(4 * workers)]))
             over = threading.Event()
-            killer = threading.Thread(target=lambda: [disturb() for _ in iter(lambda: over.wait(every), True)])
+
+            def disturbing() -> None:
+                while not over.wait(every):
+                    disturb()
+
+            killer = threading.Thread(target=disturbing)
             killer.start()
             started = time.monotonic()
             done = [result.spec.seed for result in pool.run(specs)]
@@ -164,7 +170,7 @@ PARTS: dict[str, Callable[[], None]] = {part.__name__: part for part in (overhea
 
 if __name__ == "__main__":
     os.environ["PYTHONPATH"] = str(ROOT)
-    ray.init("local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     for name in sys.argv[1:] or PARTS:
         print(f"-- {name}, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs", flush=True)
         PARTS[name]()

@@ -5,6 +5,7 @@ All three run the same episodes on eight copies of the same environment: a reset
 each environment as soon as its episode ends, so that no environment idles while there are episodes left.
 """
 
+import logging
 import os
 import sys
 import tempfile
@@ -26,6 +27,8 @@ from worldagen.rollout.pool import Pool  # noqa: E402
 from worldagen.types import EpisodeSpec, Observation  # noqa: E402
 
 ENVS, EPISODES = 8, 120
+SHARE: Any = 0.2
+"""CPUs of an env runner; RLlib takes fractions, which its annotation does not know."""
 RESET, STEP = 0.2, 0.01
 IMAGE = 64
 
@@ -126,7 +129,7 @@ def env_runners(mix: str) -> float:
     config = (
         PPOConfig()
         .environment(GymEnv, env_config={"mix": mix})
-        .env_runners(num_env_runners=ENVS, num_cpus_per_env_runner=0.2, create_env_on_local_worker=False)
+        .env_runners(num_env_runners=ENVS, num_cpus_per_env_runner=SHARE, create_env_on_local_worker=False)
     )
     group = EnvRunnerGroup(config=config)
     group.foreach_env_runner(lambda runner: None, local_env_runner=False)
@@ -159,7 +162,7 @@ def pool(mix: str) -> float:
 
 if __name__ == "__main__":
     os.environ["PYTHONPATH"] = str(ROOT)
-    ray.init("local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     for mix in MIXES:
         ideal = ENVS * EPISODES / sum(RESET + STEP * length for length in lengths(mix))
         rates = {"AsyncVectorEnv": vector_env(mix), "EnvRunnerGroup": env_runners(mix), "pool": pool(mix)}

@@ -11,6 +11,7 @@ follow each other, with its 95 % interval (Student, on logarithms), and the rati
 
 import argparse
 import json
+import logging
 import math
 import os
 import statistics
@@ -77,7 +78,7 @@ def train_both(folder: Path, turns: int, steps: int) -> dict[str, list[float]]:
     turn = folder / "turn"
     os.environ.update(ENVIRONMENT)
     processes = multiprocessing.spawn(plain_worker, (runs["plain"], turn), nprocs=WORKERS, join=False, daemon=True)
-    ray.init("local", num_cpus=WORKERS, include_dashboard=False, logging_level="ERROR")
+    ray.init("local", num_cpus=WORKERS, include_dashboard=False, logging_level=logging.ERROR)
     _fit(_trainer(runs["ray"], partial(hand_over, turn, "ray", "plain", runs["ray"].config.pretrain.steps)))
     while not processes.join():
         pass

@@ -8,7 +8,7 @@ A study's settings come in the order of their names, or in that of the configura
 import sys
 
 from worldagen.cli import main
-from worldagen.config import Config, ConfigError, run_path
+from worldagen.config import Config, ConfigError, run_path, without_passwords
 from worldagen.report.page import write_report
 from worldagen.results import SweepResults
 from worldagen.study.page import write_folder
@@ -20,7 +20,7 @@ def run(config: Config) -> None:
     if file.is_file():
         return print(write_report(SweepResults.load(file), folder))
     settings = list(config.study.settings) or sorted(file.parent.name for file in folder.glob("*/results.json"))
-    page = write_folder(folder, settings, f"python {' '.join(sys.argv)}")
+    page = write_folder(folder, settings, without_passwords(f"python {' '.join(sys.argv)}"))
     if page is None:
         raise ConfigError(
             f"run_dir={config.run_dir} holds no results.json, nor does a folder in it; run pipelines/ttt_sweep.py "

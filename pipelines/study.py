@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from worldagen.cli import main
-from worldagen.config import Config, ConfigError, run_path
+from worldagen.config import Config, ConfigError, run_path, without_passwords
 from worldagen.models.given import given_checkpoint
 from worldagen.study.page import write_folder
 from worldagen.study.plan import setting_configs
@@ -23,7 +23,7 @@ def run(config: Config) -> None:
     for name, each in configs.items():
         with _named(name):
             look_up(each)  # refuses the last one before the first has run for an hour
-    failed, command = [], f"python {' '.join(sys.argv)}"
+    failed, command = [], without_passwords(f"python {' '.join(sys.argv)}")
     for number, (name, each) in enumerate(configs.items(), start=1):
         print(f"setting {name}, {number} of {len(configs)}")
         failed += [f"  {name}: {arm.name}: {arm.error}" for arm in complete_sweep(each).failed]

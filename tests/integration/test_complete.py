@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.synthetic import make_trajectory
 from tests.synthetic_results import make_results
 from worldagen.config import Config, ConfigError, load
+from worldagen.data.trajectories import save
 from worldagen.envs.suites import configured_shifts
 from worldagen.models.checkpoint import fingerprint
 from worldagen.sweep import complete
@@ -75,3 +77,22 @@ def test_the_world_is_shifted_after_the_training(tmp_path: Path, monkeypatch: py
     env = EnvSpec(suite=config.env.suite, shifts=configured_shifts(config.env))
     complete._pretrained(config, env, plan_unit(config), TrackedSweep("", "", ""))
     assert env.shifts and recorded == [()]
+
+
+def test_demonstrations_of_a_shifted_world_are_not_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may lie in the run folder from another command."""
+    monkeypatch.setattr(complete, "collect", lambda *_: pytest.fail("refused too late"))
+    config = load(["configs/from_scratch.yaml"], [f"run_dir={tmp_path}"])
+    shifted = EnvSpec(suite=config.env.suite, shifts=(Shift(name="camera", strength=0.5),))
+    demo = make_trajectory()
+    save(replace(demo, spec=replace(demo.spec, env=shifted)), tmp_path / "demos" / "trajectories" / "one.parquet")
+    with pytest.raises(ConfigError, match=r"1 demonstrations of a shifted world \(.*camera 0\.5.*use another run_dir"):
+        complete._pretrained(config, shifted, plan_unit(config), TrackedSweep("", "", ""))
+
+
+def test_a_finished_sweep_needs_nothing_that_it_was_run_from(config: Config, tmp_path: Path) -> None:
+    gone = replace(config, env=replace(config.env, engine="calvin_env", calvin_root=str(tmp_path / "gone")))
+    assert complete.complete_sweep(gone).arms
+    (Path(config.run_dir) / "results.json").unlink()
+    with pytest.raises(ConfigError, match=r"calvin_root=.*gone: there is no such folder"):
+        complete.complete_sweep(gone)

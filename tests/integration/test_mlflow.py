@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,3 +123,32 @@ def test_a_parent_run_ends_with_its_sweep(config: Config, error: BaseException |
         if error:
             raise error
     assert MlflowClient(sweep.uri).get_run(sweep.run_id).info.status == status
+
+
+def test_a_server_that_is_away_does_not_hide_the_error(caplog: pytest.LogCaptureFixture) -> None:
+    """And is not asked for minutes."""
+    nobody = TrackedSweep("http://127.0.0.1:9", "0", "a")
+    before = dict(os.environ)
+    with pytest.raises(ValueError, match="the simulators broke"), mlflow_log.ending_if_it_fails(nobody, "a run"):
+        raise ValueError("the simulators broke")
+    assert "http://127.0.0.1:9 was not told that run a run ended" in caplog.text
+    assert dict(os.environ) == before
+
+
+def test_settings_that_could_not_be_logged_are_logged_by_the_next_start(
+    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(Path(config.run_dir) / "mlflow.db", tmp_path)
+    here = replace(config, run_dir=str(tmp_path))
+    with monkeypatch.context() as patched, pytest.raises(ConnectionError):
+        patched.setattr(MlflowClient, "log_batch", lambda *arguments, **settings: raise_(ConnectionError("away")))
+        mlflow_log.open_sweep(here, "interrupted")
+    again = mlflow_log.open_sweep(replace(here, pool=replace(here.pool, workers=7)), "interrupted")
+    assert again.run_id == json.loads((tmp_path / "mlflow.json").read_text())["run_id"]
+    params = MlflowClient(again.uri).get_run(again.run_id).data.params
+    assert len(params) > 80 and params["pool.workers"] == "7"
+    mlflow_log.open_sweep(here, "with another pool")  # MLflow would refuse to change the 7
+
+
+def raise_(error: Exception) -> None:
+    raise error

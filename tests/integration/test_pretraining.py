@@ -221,3 +221,9 @@ def test_a_checkpoint_from_elsewhere_is_not_taken_for_the_runs_own(config: Confi
     checkpoint.save(WorldAgen(config.model), run.checkpoint, {"imported": "from elsewhere"})
     with pytest.raises(TrainingError, match="no pretraining made here"):
         finished(run)
+    checkpoint.save(WorldAgen(config.model), run.checkpoint, {"identity": run.identity, "shipped": {}})
+    with pytest.raises(TrainingError, match="no pretraining made here"):
+        finished(run)
+    of_before = {name: value for name, value in run.identity.items() if name != "files"}
+    checkpoint.save(WorldAgen(config.model), run.checkpoint, {"identity": of_before})
+    assert finished(run)

@@ -160,3 +160,7 @@ def test_an_error_of_one_worker_ends_the_run_at_once_and_is_not_repeated(
 def test_more_than_the_cluster_has_is_refused(ray_cluster: None, demos: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"hold 0 of 2 pretraining workers of 32 CPU each; lower"):
         pretrain(make_config(demos, tmp_path, workers=2, worker_cpus=32))
+
+
+def test_workers_that_reserve_nothing_fit_anywhere(ray_cluster: None) -> None:
+    ray_train._check_resources(Config(pretrain=PretrainConfig(workers=2, worker_cpus=0)))

@@ -117,7 +117,9 @@ def test_a_killed_sweep_resumes_and_shows_every_arm(
     check_tracking(folder, results)
 
     replace(results, arms=results.arms[:2]).save(folder / "results.json")
-    monkeypatch.setattr("worldagen.sweep.complete.sweep", lambda *_: pytest.fail("a finished run must do nothing"))
+    monkeypatch.setattr(
+        "worldagen.sweep.complete.run_missing", lambda *_: pytest.fail("a finished run must do nothing")
+    )
     capsys.readouterr()
     ttt_sweep.run(config)
     assert capsys.readouterr().out == f"report: {folder / 'report' / 'index.html'}\n"

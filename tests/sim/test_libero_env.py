@@ -225,7 +225,7 @@ def test_episodes_that_do_not_exist_are_refused(env: LiberoEnv) -> None:
 def test_simulators_that_cannot_be_built_are_refused() -> None:
     with pytest.raises(ValueError, match=r"did you mean 'libero_goal'\?"):
         make_env(EnvSpec(suite="libero_goals"))
-    with pytest.raises(ValueError, match=r"'no_such.module:Env' is no importable package\.module:Class"):
+    with pytest.raises(ValueError, match=r"no_such.module:Env is no package\.module:Class that can be imported"):
         make_env(EnvSpec(suite="no_such.module:Env"))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from worldagen.cli import _parser, field_docs
-from worldagen.config import PRESETS, Config, ConfigError, content_key, load, run_path, to_dict
+from worldagen.config import PRESETS, Config, ConfigError, content_key, load, run_path, to_dict, without_passwords
 from worldagen.config.loading import settings
 
 
@@ -61,7 +61,9 @@ def test_preset_can_be_adjusted() -> None:
         ("inference.gpus=1.5", ["inference.gpus=1.5", "whole GPUs"]),
         ("pool.worker_gpus=2.5", ["pool.worker_gpus=2.5", "whole GPUs"]),
         ("pool.worker_resources={CPU: 2}", ["pool.worker_cpus"]),
-        ("pool.worker_resources={sim: -1}", ["sim=-1", "greater than 0"]),
+        ("pool.worker_resources={sim: -1}", ["sim=-1", "at least 0.0001"]),
+        ("pool.worker_gpus=.inf", ["pool.worker_gpus=inf", "whole GPUs only"]),
+        ("ttt.gpus=0.00005", ["ttt.gpus=5e-05", "0.0001"]),
         ("env.shifts=camera", ["env.shifts.name=0.5"]),
         ("ttt.lr=1e-3", ["did you mean 'ttt.learning_rate'"]),
         ("evaluation.episodes=3", ["did you mean 'evaluation.episodes_per_task'"]),
@@ -139,3 +141,6 @@ def test_no_password_is_written_down() -> None:
     written = to_dict(settings)
     assert written["tracking"]["mlflow_uri"] == "postgresql://me:***@host:5432/mlflow"
     assert written["run_dir"] == "a:b@c" and settings.tracking.mlflow_uri.count("se-cret") == 1
+    for address in ("postgresql://me:s/e@host/mlflow", "postgresql://host/mlflow?user=me&password=s/e@"):
+        told = without_passwords(f"python pipelines/study.py tracking.mlflow_uri={address} seed=1")
+        assert "s/e" not in told and "***" in told and told.endswith(" seed=1")

@@ -99,3 +99,10 @@ def test_a_checkpoint_of_a_preset_says_which_to_set() -> None:
 def test_a_plan_refuses_what_a_run_would(settings: list[str], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         describe(load(overrides=["checkpoint=checkpoints/calvin", *settings]))
+
+
+def test_a_checkpoint_of_the_preset_that_is_set_says_what_differs() -> None:
+    with pytest.raises(ConfigError, match=r"holds another model: hidden \(128, here 192\); set model\.\* as"):
+        given_checkpoint(load(overrides=["checkpoint=checkpoints/calvin", "model.hidden=192"]))
+    with pytest.raises(ConfigError, match=r"set model\.preset=tiny model\.mask=strict$"):
+        given_checkpoint(load(overrides=["checkpoint=checkpoints/calvin", "model.mask=compat"]))

@@ -87,9 +87,16 @@ def test_the_hub_is_used_when_it_answers(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert found == Assets("official", tmp_path / "home" / ".cache" / "libero" / "assets")
 
 
-def test_a_download_that_fails_is_no_reason_not_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+class ClientError(Exception):
+    """As the hub's HTTP client and its transfer protocol raise: of no kind that Python knows."""
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError, ClientError])
+def test_a_download_that_fails_is_no_reason_not_to_start(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*arguments: object, **settings: object) -> None:
-        raise ConnectionResetError("reset by peer")
+        raise error("reset by peer")
 
     monkeypatch.setattr(assets, "_hub_failure", lambda: "")
     monkeypatch.setattr("huggingface_hub.snapshot_download", broken)

@@ -1,6 +1,6 @@
 """Settings: what there is (schema, limits), named sizes (presets), how they are read (loading) and checked (checks)."""
 
-from worldagen.config.content import content_key, differences, flat, to_dict
+from worldagen.config.content import content_key, differences, flat, to_dict, without_passwords
 from worldagen.config.limits import ConfigError
 from worldagen.config.loading import changed, load
 from worldagen.config.paths import in_ray_job, run_path
@@ -45,4 +45,5 @@ __all__ = [
     "load",
     "run_path",
     "to_dict",
+    "without_passwords",
 ]

@@ -11,6 +11,8 @@ from worldagen.config.schema import Config, ModelConfig
 
 _LISTED = 40
 """Names in a message, at most."""
+_LEAST = 0.0001
+"""The smallest amount of a resource that Ray reserves."""
 
 
 def check(config: Config) -> None:
@@ -94,13 +96,14 @@ def _check_resources(config: Config) -> None:
         "ttt.gpus": config.ttt.gpus,
     }
     for name, amount in shares.items():
-        _require(amount <= 1 or amount == int(amount), f"{name}={amount:g}: beyond 1 a process gets whole GPUs only")
+        _require(amount <= 1 or amount % 1 == 0, f"{name}={amount:g}: beyond 1 a process gets whole GPUs only")
+        _require(not 0 < amount < _LEAST, f"{name}={amount:g}: Ray counts in steps of {_LEAST:g}; set 0 or more")
     for name, amount in config.pool.worker_resources.items():
         _require(
             name not in ("CPU", "GPU"),
             f"pool.worker_resources names {name}; set pool.worker_{name.lower()}s instead",
         )
-        _require(0 < amount < math.inf, f"pool.worker_resources: {name}={amount:g} must be greater than 0")
+        _require(_LEAST <= amount < math.inf, f"pool.worker_resources: {name}={amount:g} must be at least {_LEAST:g}")
 
 
 def check_model(model: ModelConfig) -> None:

@@ -15,11 +15,16 @@ def to_dict(config: Any) -> dict[str, Any]:
     return _readable(dataclasses.asdict(config))
 
 
+def without_passwords(text: str) -> str:
+    """`text` with `***` for the password of each address in it (`postgresql://user:password@host`, `?password=...`)."""
+    text = re.sub(r"(://[^:/@\s]*):[^@\s]+@", r"\1:***@", text)
+    return re.sub(r"([?&]password=)[^&\s]+", r"\1***", text)
+
+
 def _readable(value: Any) -> Any:
-    """`value` with `***` for the password of each address in it (`postgresql://user:password@host`)."""
     if isinstance(value, Mapping):
         return {key: _readable(each) for key, each in value.items()}
-    return re.sub(r"(://[^:/@\s]*):[^@/\s]+@", r"\1:***@", value) if isinstance(value, str) else value
+    return without_passwords(value) if isinstance(value, str) else value
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -82,7 +82,7 @@ def imported_class(name: str) -> type:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ValueError(
-            f"no package.module:Class of this name can be imported ({error}); is its folder in PYTHONPATH?"
+            f"{name} is no package.module:Class that can be imported ({error}); is its folder in PYTHONPATH?"
         ) from error
 
 

@@ -83,7 +83,7 @@ def check_env(config: EnvConfig) -> None:
     """Raise ConfigError for what `prepare_env` would refuse and can be known without looking for it: impossible shifts,
     settings that exclude each other, folders that are not there."""
     configured_shifts(config)
-    for name in ("assets_path", "calvin_root"):
+    for name in _folders(config):
         folder = getattr(config, name)
         if folder and not Path(folder).expanduser().is_dir():
             raise ConfigError(f"env.{name}={folder}: there is no such folder")
@@ -91,6 +91,13 @@ def check_env(config: EnvConfig) -> None:
         from worldagen.envs.calvin.engine import check_choices
 
         check_choices(config)
+
+
+def _folders(config: EnvConfig) -> tuple[str, ...]:
+    """The settings that name a folder which the suite's simulator would be built from."""
+    if chains(config.suite):
+        return () if config.engine == "native" else ("calvin_root",)
+    return () if ":" in config.suite or config.assets == "primitive" else ("assets_path",)
 
 
 def in_words(env: EnvSpec) -> str:

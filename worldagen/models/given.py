@@ -25,20 +25,24 @@ def given_checkpoint(config: Config) -> Path:
         raise ConfigError(f"checkpoint={config.checkpoint}: {error}") from error
     if differing:
         sizes = ", ".join(f"{name} ({there}, here {here})" for name, (there, here) in differing.items())
-        told = f"another model: {sizes}; set model.* as it was trained"
-        raise ConfigError(f"checkpoint={config.checkpoint} holds {_by_preset(folder) or told}")
+        preset, mask = _preset(folder)
+        if preset and (preset != config.model.preset or set(differing) == {"mask"}):
+            told = f"a model of another size or mask; set model.preset={preset} model.mask={mask}"
+        else:
+            told = f"another model: {sizes}; set model.* as it was trained"
+        raise ConfigError(f"checkpoint={config.checkpoint} holds {told}")
     _note_suite(folder, config.env.suite)
     return folder
 
 
-def _by_preset(folder: Path) -> str:
-    """What to set for the model in `folder`, where it is one of the presets; else empty."""
+def _preset(folder: Path) -> tuple[str, str]:
+    """Which preset the model in `folder` is, empty if none, and its mask."""
     there = checkpoint.describe(folder)["config"]
     for name, sizes in PRESETS.items():
         preset = asdict(ModelConfig(**sizes))
         if all(there.get(key) == value for key, value in preset.items() if key not in ("preset", "mask")):
-            return f"a model of another size or mask; set model.preset={name} model.mask={there['mask']}"
-    return ""
+            return name, there["mask"]
+    return "", there["mask"]
 
 
 @cache

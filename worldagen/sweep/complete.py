@@ -4,15 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from worldagen.cluster import connect, warn_of_gpus
-from worldagen.config import Config, ConfigError
+from worldagen.config import Config, ConfigError, run_path
+from worldagen.data.trajectories import info
 from worldagen.envs.suites import in_words, prepare_env
 from worldagen.models.checkpoint import fingerprint
 from worldagen.models.given import given_checkpoint
 from worldagen.report.page import write_report
 from worldagen.results import SweepResults
-from worldagen.rollout.demos import collect
+from worldagen.rollout.demos import collect, demos_folder
 from worldagen.run_folder import open_run_folder
-from worldagen.sweep.plan import Unit, plan_unit
+from worldagen.sweep.plan import Unit, check_inputs, plan_unit
 from worldagen.sweep.run import run_sweep
 from worldagen.sweep.tracking import log_results
 from worldagen.tracking.mlflow_log import TrackedSweep, tracked
@@ -37,9 +38,10 @@ def complete_sweep(config: Config) -> SweepResults:
 def look_up(config: Config) -> tuple[Unit, Path, SweepResults | None]:
     """What the sweep is of, its run folder (entered, or made), and the results there if it was completed. Raises
     ConfigError for whatever would stop the sweep and can be known before."""
-    unit = plan_unit(config)
+    unit, file = plan_unit(config), run_path(config) / RESULTS
+    if not file.exists():  # a finished sweep is read back without what it was run from
+        check_inputs(config)
     folder = open_run_folder(config)
-    file = folder / RESULTS
     return unit, folder, _read_back(config, file) if file.exists() else None
 
 
@@ -71,5 +73,16 @@ def run_missing(config: Config, folder: Path, unit: Unit) -> SweepResults:
 def _pretrained(config: Config, env: EnvSpec, unit: Unit, sweep: TrackedSweep) -> Path:
     """A checkpoint of our own. The demonstrations know none of the shifts: the world changes after the training."""
     if not (config.demos_dir or config.pretrain.data):
+        _refuse_shifted(demos_folder(config))
         collect(config, replace(env, shifts=()), tuple(unit.instructions))
     return pretrain(config, sweep)
+
+
+def _refuse_shifted(folder: Path) -> None:
+    """Training reads all that lies there, and another command may have recorded shifted ones."""
+    shifted = [spec for path in folder.rglob("*.parquet") if (spec := info(path).spec).env.shifts]
+    if shifted:
+        raise ConfigError(
+            f"{folder} holds {len(shifted)} demonstrations of a shifted world ({in_words(shifted[0].env)}), but a "
+            "sweep shifts the world after the training; use another run_dir, or train with pipelines/pretrain.py"
+        )

@@ -7,7 +7,7 @@ from worldagen.envs.suites import configured_shifts
 from worldagen.evaluation.episodes import evaluation_specs
 from worldagen.evaluation.power import smallest_detectable_difference
 from worldagen.rollout.duration import in_words, simulated_minutes, workers
-from worldagen.sweep.plan import Unit, axes, plan_unit, step_counts, trials
+from worldagen.sweep.plan import Unit, axes, check_inputs, plan_unit, step_counts, trials
 from worldagen.types import EnvSpec, PolicySpec
 
 SECONDS_PER_WINDOW = {"adapt": 0.02, "pretrain": 0.04}
@@ -58,8 +58,9 @@ def forecast(config: Config, unit: Unit) -> Forecast:
 
 def describe(config: Config, settings: int = 1) -> str:
     """The plan in words and numbers, for one of so many `settings` of a study, which are corrected for each other.
-    Starts nothing and writes nothing. Raises ConfigError as `plan_unit` does."""
+    Starts nothing and writes nothing. Raises ConfigError as `plan_unit` and `check_inputs` do."""
     unit = plan_unit(config)
+    check_inputs(config)
     found, explore, counts = forecast(config, unit), config.explore, step_counts(config)
     shifts = ", ".join(f"{shift.name} {shift.strength:g}" for shift in configured_shifts(config.env))
     shifts += f" (draw {config.env.shift_seed})" if shifts and config.env.shift_seed else ""

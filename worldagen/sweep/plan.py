@@ -31,10 +31,9 @@ class Unit:
 
 
 def plan_unit(config: Config) -> Unit:
-    """The unit of `config`. Raises ConfigError for whatever would stop the sweep later and can be known now."""
+    """The unit of `config`. Raises ConfigError for settings that would stop the sweep later."""
     infos = task_infos(config.env.suite)
     known, tasks = known_tasks(config), evaluated_tasks(config)
-    check_env(config.env)
     if runs_chains(config):
         raise ConfigError(
             "evaluation.protocol or evaluation.chains asks for chains: a sweep compares arms by single tasks; "
@@ -51,17 +50,8 @@ def plan_unit(config: Config) -> Unit:
             "evaluation.retry_failed is for pipelines/evaluate.py: a sweep's arms are compared as they were evaluated; "
             "run it anew in another run_dir"
         )
-    if config.checkpoint:
-        given_checkpoint(config)
-    elif config.model.vision_frozen and not config.pretrain.vision_checkpoint:
-        raise ConfigError(
-            f"checkpoint is not set, and model.preset={config.model.preset} cannot be pretrained without "
-            "pretrain.vision_checkpoint; name trained weights with checkpoint=FOLDER"
-        )
-    else:
-        given_weights(config)
-        if not (config.demos_dir or config.pretrain.data):
-            available_init_states(config, known)
+    if not (config.checkpoint or config.demos_dir or config.pretrain.data):
+        available_init_states(config, known)
     if len(known) < 2:
         raise ConfigError(f"env.tasks={list(known)}: exploration borrows other tasks' instructions; name two or more")
     window = config.model.chunks * config.model.actions_per_chunk
@@ -77,6 +67,20 @@ def plan_unit(config: Config) -> Unit:
     )
     fresh_init_states(config, unit)
     return unit
+
+
+def check_inputs(config: Config) -> None:
+    """Raise ConfigError for what the sweep is to be run from and is not there, or does not fit: folders, weights."""
+    check_env(config.env)
+    if config.checkpoint:
+        given_checkpoint(config)
+    elif config.model.vision_frozen and not config.pretrain.vision_checkpoint:
+        raise ConfigError(
+            f"checkpoint is not set, and model.preset={config.model.preset} cannot be pretrained without "
+            "pretrain.vision_checkpoint; name trained weights with checkpoint=FOLDER"
+        )
+    else:
+        given_weights(config)
 
 
 def step_counts(config: Config) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import; a training job should not phone home
 
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from PIL import Image
@@ -27,6 +28,7 @@ from worldagen.atomic import write_text
 from worldagen.config import Config, run_path, to_dict
 from worldagen.config.content import flat
 
+logger = logging.getLogger(__name__)
 PARENT_TAG = "mlflow.parentRunId"
 TRIAL_TAG = "worldagen.trial"
 _PARENT_FILE = "mlflow.json"
@@ -59,13 +61,14 @@ def open_sweep(config: Config, name: str) -> TrackedSweep:
     record = run_path(config) / _PARENT_FILE
     earlier = _find_run(client, json.loads(record.read_text())["run_id"]) if record.exists() else None
     if earlier:
-        client.update_run(earlier.info.run_id, status="RUNNING")
-        return TrackedSweep(uri, earlier.info.experiment_id, earlier.info.run_id)
-    experiment_id = _experiment(client, uri, config.tracking.experiment)
-    run = client.create_run(experiment_id, run_name=name)
-    sweep = TrackedSweep(uri, experiment_id, run.info.run_id)
-    write_text(record, json.dumps({"run_id": sweep.run_id}))
-    _log_params(client, sweep.run_id, to_dict(config))
+        run = earlier
+        client.update_run(run.info.run_id, status="RUNNING")
+    else:
+        run = client.create_run(_experiment(client, uri, config.tracking.experiment), run_name=name)
+        write_text(record, json.dumps({"run_id": run.info.run_id}))
+    sweep = TrackedSweep(uri, run.info.experiment_id, run.info.run_id)
+    with ending_if_it_fails(sweep, sweep.run_id):
+        _log_params(client, sweep.run_id, to_dict(config), known=run.data.params)
     return sweep
 
 
@@ -73,12 +76,24 @@ def open_sweep(config: Config, name: str) -> TrackedSweep:
 def tracked(config: Config, name: str) -> Iterator[TrackedSweep]:
     """`open_sweep`, whose parent run ends with this context: finished, failed, or killed by Ctrl-C."""
     sweep = open_sweep(config, name)
-    try:
+    with ending_if_it_fails(sweep, sweep.run_id):
         yield sweep
-    except BaseException as error:
-        _end(sweep, sweep.run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-        raise
     close_run(sweep, sweep.run_id)
+
+
+@contextmanager
+def ending_if_it_fails(sweep: TrackedSweep, run_id: str) -> Iterator[None]:
+    """Mark the run failed, or killed, by an error on its way through here. That error is the one to be seen: a store
+    that cannot be told either is warned of, after one more request."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            with _few_requests():
+                _end(sweep, run_id, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        except Exception as unreachable:
+            logger.warning("%s was not told that run %s ended: %s", sweep.uri, run_id, unreachable)
+        raise
 
 
 def open_trial(sweep: TrackedSweep, name: str, params: Mapping[str, Any]) -> str:
@@ -144,6 +159,20 @@ def _end(sweep: TrackedSweep, run_id: str, status: str) -> None:
     _client(sweep).set_terminated(run_id, status)
 
 
+@contextmanager
+def _few_requests() -> Iterator[None]:
+    """Ask a server that does not answer once more, not for minutes; MLflow reads this at each request."""
+    given = MLFLOW_HTTP_REQUEST_MAX_RETRIES.get_raw()
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(1)
+    try:
+        yield
+    finally:
+        if given is None:
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES.unset()
+        else:
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(given)
+
+
 def _find_run(client: MlflowClient, run_id: str) -> Run | None:
     """The run, or None if this store does not know it (the URI changed, or the store was deleted)."""
     try:
@@ -169,8 +198,9 @@ def _experiment(client: MlflowClient, uri: str, name: str) -> str:
     return client.create_experiment(name, artifact_location=beside.as_uri() if beside else None)
 
 
-def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any]) -> None:
-    given = [Param(name, str(value)) for name, value in _named(params).items()]
+def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, Any], known: Collection[str] = ()) -> None:
+    """All but the `known`, which stay what they were: MLflow lets nobody change a parameter."""
+    given = [Param(name, str(value)) for name, value in _named(params).items() if name not in known]
     for first in range(0, len(given), _PARAMS_PER_BATCH):
         client.log_batch(run_id, params=given[first : first + _PARAMS_PER_BATCH])
 

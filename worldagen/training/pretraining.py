@@ -141,13 +141,13 @@ def finished(plan: Plan) -> bool:
     """Whether the checkpoint is there. Raises TrainingError when it came from other settings or episodes."""
     if not (plan.checkpoint / "config.json").exists():
         return False
-    made_by = checkpoint.describe(plan.checkpoint)["provenance"].get("identity", {})
-    if not isinstance(made_by.get(FILES), dict):  # imported, or shipped
+    provenance = checkpoint.describe(plan.checkpoint)["provenance"]
+    if "shipped" in provenance or "identity" not in provenance:  # or imported
         raise TrainingError(
             f"{plan.checkpoint} holds a checkpoint that no pretraining made here; use another run_dir, or name it with "
             "checkpoint= (to adapt it) or pretrain.initial= (to train on)"
         )
-    check_settings(plan.checkpoint, made_by, plan.identity)
+    check_settings(plan.checkpoint, provenance["identity"], plan.identity)
     return True
 
 

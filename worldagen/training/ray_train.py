@@ -20,7 +20,15 @@ from ray.train.v2.api.config import LoggingConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from worldagen.config import Config
-from worldagen.tracking.mlflow_log import TrackedSweep, close_run, log_artifacts, log_metrics, log_picture, open_trial
+from worldagen.tracking.mlflow_log import (
+    TrackedSweep,
+    close_run,
+    ending_if_it_fails,
+    log_artifacts,
+    log_metrics,
+    log_picture,
+    open_trial,
+)
 from worldagen.training.failures import FailurePolicy, causes, own_error
 from worldagen.training.loop import Record
 from worldagen.training.objective import Worker
@@ -58,11 +66,8 @@ def _tracked(run: Plan, sweep: TrackedSweep | None) -> Iterator[Log]:
         yield lambda record: None
         return
     run_id = open_trial(sweep, "pretrain", asdict(run.config.pretrain))
-    try:
+    with ending_if_it_fails(sweep, run_id):
         yield partial(_log_record, sweep, run_id, run.picture)
-    except BaseException:
-        close_run(sweep, run_id, failed=True)
-        raise
     for path in (run.curve, run.picture):
         log_artifacts(sweep, run_id, path, "pretrain")
     close_run(sweep, run_id)
@@ -151,9 +156,10 @@ def _resources(config: Config) -> dict[str, float]:
 
 def _check_resources(config: Config) -> None:
     """Refuse, or with `pretrain.wait` announce, what the nodes do not hold: Ray Train would wait for it in silence."""
-    nodes, wanted = [node["Resources"] for node in ray.nodes() if node["Alive"]], _resources(config)
-    room = sum(min(int(has.get(name, 0.0) / each) for name, each in wanted.items()) for has in nodes)
-    if room >= config.pretrain.workers:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    wanted = {name: amount for name, amount in _resources(config).items() if amount}
+    room = sum(min(int(has.get(name, 0.0) / each) for name, each in wanted.items()) for has in nodes) if wanted else 0
+    if not wanted or room >= config.pretrain.workers:
         return
     each = " and ".join(f"{amount:g} {name}" for name, amount in wanted.items())
     told = f"the nodes that are up hold {room} of {config.pretrain.workers} pretraining workers of {each} each"

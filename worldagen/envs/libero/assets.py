@@ -31,6 +31,10 @@ class AssetsError(WorldagenError, RuntimeError):
     """The assets asked for are not at hand. The message names the places searched and the remedy."""
 
 
+class _DownloadError(Exception):
+    """The hub answered, but its files did not come."""
+
+
 @dataclass(frozen=True)
 class Assets:
     kind: Literal["official", "primitive"]
@@ -48,7 +52,7 @@ def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
         raise ValueError(f"unknown assets {choice!r}; use auto, official or primitive")
     if choice == "primitive":
         return Assets("primitive", _primitive_tree())
-    if assets_path and not _is_official(Path(assets_path)):
+    if assets_path and not _is_official(Path(assets_path).expanduser()):
         raise AssetsError(f"{assets_path} holds no official LIBERO assets; it should contain {', '.join(_FOLDERS)}")
     found = find_official(assets_path)
     if found:
@@ -57,8 +61,8 @@ def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
     if not unreachable:
         try:
             return Assets("official", _download())
-        except (OSError, http.client.HTTPException) as error:
-            unreachable = f"the download failed ({' '.join(str(error).split())})"
+        except _DownloadError as error:
+            unreachable = f"the download failed ({error})"
     searched = f"{', '.join(map(str, _places()))}; the hub ({HUB_REPOSITORY}): {unreachable}"
     if choice == "official":
         raise AssetsError(
@@ -71,7 +75,7 @@ def resolve_assets(choice: str = "auto", assets_path: str = "") -> Assets:
 
 def find_official(assets_path: str = "") -> Path | None:
     """The official assets on this machine: in `assets_path`, or in any of the usual places. Downloads nothing."""
-    places = [Path(assets_path)] if assets_path else _places()
+    places = [Path(assets_path).expanduser()] if assets_path else _places()
     return next((place for place in places if _is_official(place)), None)
 
 
@@ -101,13 +105,19 @@ def _hub_failure(timeout: float = 5.0) -> str:
 
 
 def _download() -> Path:
-    """Download the official assets to LIBERO's own cache; an interrupted download is resumed, never taken for whole."""
+    """Download the official assets to LIBERO's own cache; an interrupted download is resumed, never taken for whole.
+
+    Raises _DownloadError when they do not come.
+    """
     from huggingface_hub import snapshot_download  # only needed here, and slow to import
 
     target = _libero_cache()
     partial = target.with_name("assets.partial")
     logger.warning("downloading the official LIBERO assets from %s to %s", HUB_REPOSITORY, target)
-    snapshot_download(HUB_REPOSITORY, repo_type="dataset", local_dir=partial)
+    try:
+        snapshot_download(HUB_REPOSITORY, repo_type="dataset", local_dir=partial)
+    except Exception as error:  # its own, of its HTTP client, of its transfer protocol: no base class is common to them
+        raise _DownloadError(" ".join(str(error).split()) or repr(error)) from error
     publish(partial, target)
     return target
 
